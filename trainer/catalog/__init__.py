@@ -1,0 +1,96 @@
+"""Names a configuration may use, and where the code behind each of them lives.
+
+Nothing heavy is imported here: a name maps to `module:attribute`, loaded when it is used. Adding
+a family, an optimiser or a schedule is one file and one line in this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainer.catalog.facts import FamilyFacts
+
+FAMILIES: dict[str, str] = {
+    "flux": "trainer.models.flux:Flux",
+    "sd1x": "trainer.models.sd1x:SD1X",
+    "sdxl": "trainer.models.sdxl:SDXL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerEntry:
+    """What the configuration needs to know about an optimiser without importing it."""
+
+    path: str
+    summary: str
+    args: dict[str, Any] = field(default_factory=dict)
+    default_lr: dict[str, float] = field(default_factory=dict)
+    self_averaging: bool = False
+    bf16_weights: bool = False
+    packages: tuple[str, ...] = ()
+
+
+_ADAM = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01}
+_ADAM_LR = {"adapter": 1e-4, "full": 1e-5}
+
+OPTIMIZERS: dict[str, OptimizerEntry] = {
+    "adamw": OptimizerEntry(
+        "trainer.optim.adamw:build",
+        "AdamW (torch, fused) on fp32 weights",
+        args=_ADAM,
+        default_lr=_ADAM_LR,
+    ),
+    "adamw_bf16": OptimizerEntry(
+        "trainer.optim.adamw_bf16:build",
+        "AdamW on bf16 weights and states with stochastic rounding",
+        args=_ADAM,
+        default_lr=_ADAM_LR,
+        bf16_weights=True,
+    ),
+    "prodigy": OptimizerEntry(
+        "trainer.optim.prodigy:build",
+        "Prodigy: estimates its own step size, lr is a multiplier and stays 1",
+        args={
+            "betas": [0.9, 0.99],
+            "eps": 1e-8,
+            "weight_decay": 0.01,
+            "d_coef": 1.0,
+            "d0": 1e-6,
+            "use_bias_correction": True,
+            "safeguard_warmup": True,
+        },
+        default_lr={"adapter": 1.0, "full": 1.0},
+        packages=("prodigyopt",),
+    ),
+    "schedulefree": OptimizerEntry(
+        "trainer.optim.schedulefree:build",
+        "Schedule-free AdamW: averages its own iterates, needs no schedule",
+        args={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "warmup_steps": 0},
+        default_lr={"adapter": 5e-4, "full": 5e-5},
+        self_averaging=True,
+        packages=("schedulefree",),
+    ),
+}
+
+SCHEDULES: dict[str, str] = {
+    "constant": "the same rate throughout",
+    "linear": "straight line from lr to end_lr",
+    "cosine": "half a cosine from lr to end_lr",
+    "cosine_with_restarts": "`cycles` half cosines, each starting at lr again",
+    "polynomial": "lr falls to end_lr with exponent `power`",
+    "sine": "`cycles` full waves between end_lr and lr, starting at lr",
+}
+
+
+def load(path: str) -> Any:
+    """Import `module:attribute`."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def family_facts(key: str) -> FamilyFacts:
+    """The frozen facts of a family (no torch)."""
+    return import_module(f"trainer.catalog.families.{key}").FACTS

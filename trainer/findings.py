@@ -1,0 +1,97 @@
+"""The one record in which every check reports what it found.
+
+A finding says what is wrong, where, why it matters and how to mend it, and carries a stable
+code. Linters, the data layer, checkpoints, the daemon and the doctor all emit it; the CLI and the
+TUI render it. `CODES` holds one documentation paragraph per code: an undocumented code is a
+programming error and is refused when the finding is made.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Level = Literal["info", "warn", "error"]
+
+LEVELS: tuple[Level, ...] = ("info", "warn", "error")
+
+
+class Finding(BaseModel):
+    """One observation with its reason and its remedy."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str
+    level: Level = "error"
+    where: str = Field(default="", description="file, file:line, key path or object id")
+    message: str
+    why: str = ""
+    fix: str = ""
+    patch: dict[str, Any] | None = Field(
+        default=None, description="key path -> new value (None removes the key)"
+    )
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        fix = f" Fix: {self.fix}" if self.fix else ""
+        return f"{self.level} {self.code} {place}{self.message}{fix}"
+
+
+def finding(
+    code: str,
+    message: str,
+    *,
+    where: str = "",
+    why: str = "",
+    fix: str = "",
+    level: Level = "error",
+    patch: dict[str, Any] | None = None,
+    **evidence: Any,
+) -> Finding:
+    """Make a finding whose code is documented."""
+    assert code in CODES, f"finding code {code} has no entry in trainer.findings.CODES"
+    return Finding(
+        code=code,
+        level=level,
+        where=where,
+        message=message,
+        why=why,
+        fix=fix,
+        patch=patch,
+        evidence=evidence,
+    )
+
+
+def at_or_above(findings: list[Finding], level: Level) -> list[Finding]:
+    """The findings whose level is `level` or more severe."""
+    floor = LEVELS.index(level)
+    return [f for f in findings if LEVELS.index(f.level) >= floor]
+
+
+CODES: dict[str, str] = {
+    # --- configuration -------------------------------------------------------------------
+    # --- data and cache ------------------------------------------------------------------
+    # --- models and adapters -------------------------------------------------------------
+    # --- loop and checkpoints ------------------------------------------------------------
+    "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
+    "up to the newest checkpoint is kept and the run can be started again.",
+    "RUN002": "The run directory is locked by another live trainer process.",
+    "RUN003": "A checkpoint did not verify (a file is missing, truncated or altered). It was "
+    "renamed to a quarantine name and the previous one is used.",
+    "RUN004": "No checkpoint of the run verifies, so it cannot be resumed.",
+    "RUN005": "The checkpoint was written by a run that differs in a way that changes training "
+    "(family, weights, data, seed, batch geometry, precision …).",
+    "RUN006": "The disk is full or a file could not be written; the newest complete checkpoint "
+    "is intact.",
+    "RUN007": "Loss or gradient became NaN or infinite. Nothing non-finite was saved.",
+    "RUN008": "The device ran out of memory.",
+    "RUN009": "The run was asked to stop; a checkpoint was written and it can be resumed.",
+    "RUN010": "A command in the control file is not known to the trainer.",
+    "RUN011": "The requested device is not available on this machine.",
+    "RUN012": "Validation pictures could not be made; training continues.",
+    "RUN013": "An optional package that an option needs is not installed.",
+    # --- daemon --------------------------------------------------------------------------
+    # --- client and CLI ------------------------------------------------------------------
+}
