@@ -1,0 +1,43 @@
+# Two commands: `make demo` trains a real adapter, `make test` runs the tests. Each sets up what it
+# needs in .venv. PYTHON chooses the interpreter (3.11 or newer).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test test-all check bench docs setup clean
+
+setup: $(STAMP)
+
+# torch goes first and alone: its wheel decides the CPU or CUDA build for everything after it.
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/stune demo --out demo-out
+
+test: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m 'not slow and not soak' -n 2 --dist loadfile
+
+test-all: $(STAMP)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check trainer stdaemon sttui tests bench
+	$(BIN)/ruff format --check trainer stdaemon sttui tests bench
+	$(BIN)/lint-imports
+	$(BIN)/pyright --warnings
+
+bench: $(STAMP)
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(STAMP)
+	$(BIN)/python -m trainer.config.docs
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist demo-out *.egg-info
