@@ -46,6 +46,4 @@ class ControlReader:
         self._tail = LineTail(path, size)
 
     def poll(self) -> list[Command]:
-        return [
-            Command(r["id"], r["command"], r.get("args") or {}) for r in self._tail.poll()
-        ]
+        return [Command(r["id"], r["command"], r.get("args") or {}) for r in self._tail.poll()]

@@ -1,0 +1,185 @@
+"""From a batch to a scalar: draw noise and times, noise the latents, weigh the error.
+
+An objective has three pure parts. `draw` is the only random one and is keyed by sample and visit;
+`corrupt` and `loss` are deterministic, so a test can feed them another trainer's noise and times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from trainer.catalog.facts import Packing, Prediction
+from trainer.config.schema.loss import LossConfig
+from trainer.config.schema.noise import NoiseConfig
+from trainer.objective import ddpm, flow, losses
+from trainer.rng import normal, stream_seed
+
+
+@dataclass(slots=True)
+class Draw:
+    """Random part of a batch, on CPU: noise like the latents, time [B] (sigma or integer)."""
+
+    noise: Tensor
+    time: Tensor
+
+
+@dataclass(slots=True)
+class Corrupted:
+    """What the model sees and must answer; all on the training device."""
+
+    noisy: Tensor
+    time: Tensor
+    target: Tensor
+    weight: Tensor | None
+    width: Tensor | None  # of the Huber loss, [B]
+
+
+def streams(seed: int, sample_ids: Sequence[int], visits: Sequence[int], name: str) -> list[int]:
+    return [stream_seed(seed, s, v, name) for s, v in zip(sample_ids, visits, strict=True)]
+
+
+class Objective(Protocol):
+    def draw(
+        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
+    ) -> Draw: ...
+
+    def corrupt(self, latents: Tensor, noise: Tensor, time: Tensor) -> Corrupted: ...
+
+    def loss(self, prediction: Tensor, corrupted: Corrupted) -> Tensor: ...
+
+
+class _Weighted:
+    """The loss shared by both kinds of objective."""
+
+    def __init__(self, loss: LossConfig) -> None:
+        self.config = loss
+        self.element = losses.LOSSES[loss.kind]
+
+    def width(self, fraction: Tensor, noise_to_signal: Tensor) -> Tensor | None:
+        if self.config.kind == "l2":
+            return None
+        huber = self.config.huber
+        return losses.huber_width(huber.schedule, huber.c, fraction, noise_to_signal)
+
+    def loss(self, prediction: Tensor, corrupted: Corrupted) -> Tensor:
+        difference = prediction.float() - corrupted.target
+        width = corrupted.width
+        if width is None:
+            width = difference
+        else:
+            width = width.view(-1, *(1,) * (difference.ndim - 1))
+        return losses.reduce_samples(self.element(difference, width), corrupted.weight)
+
+
+class FlowObjective(_Weighted):
+    """Rectified flow; `shift` is a factor, "auto" or None."""
+
+    def __init__(
+        self,
+        noise: NoiseConfig,
+        loss: LossConfig,
+        *,
+        sampling: str,
+        shift: float | str | None,
+        patch: int,
+        scheduler: dict[str, float],
+    ) -> None:
+        super().__init__(loss)
+        self.density = flow.density(
+            sampling,
+            sigmoid_scale=noise.sigmoid_scale,
+            alpha=noise.beta.alpha,
+            beta_=noise.beta.beta,
+        )
+        self.shift = shift
+        self.patch = patch
+        self.scheduler = scheduler
+
+    def factor(self, height: int, width: int) -> float:
+        """Shift factor for latents of this size."""
+        if self.shift is None:
+            return 1.0
+        if self.shift != "auto":
+            return float(self.shift)
+        tokens = (height // self.patch) * (width // self.patch)
+        names = {
+            "base_tokens": "base_image_seq_len",
+            "max_tokens": "max_image_seq_len",
+            "base_shift": "base_shift",
+            "max_shift": "max_shift",
+        }
+        known = {k: self.scheduler[v] for k, v in names.items() if self.scheduler.get(v)}
+        return flow.auto_shift(tokens, **known)  # type: ignore[arg-type]
+
+    def draw(
+        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
+    ) -> Draw:
+        height, width = latents.shape[-2:]
+        times = flow.draw_sigmas(
+            streams(seed, sample_ids, visits, "time"), self.density, self.factor(height, width)
+        )
+        noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
+        return Draw(noise, torch.tensor(times, dtype=torch.float32))
+
+    def corrupt(self, latents: Tensor, noise: Tensor, time: Tensor) -> Corrupted:
+        return Corrupted(
+            noisy=flow.interpolate(latents, noise, time),
+            time=time,
+            target=flow.velocity(latents, noise),
+            weight=None,
+            width=self.width(time, time / (1.0 - time).clamp_min(1e-6)),
+        )
+
+
+class DiscreteObjective(_Weighted):
+    """Epsilon or v prediction on the family's own schedule `abar` [T]."""
+
+    def __init__(self, loss: LossConfig, *, prediction: Prediction, abar: Tensor) -> None:
+        super().__init__(loss)
+        self.prediction = prediction
+        self.abar = abar
+
+    def draw(
+        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
+    ) -> Draw:
+        times = ddpm.draw_times(streams(seed, sample_ids, visits, "time"), len(self.abar))
+        noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
+        return Draw(noise, torch.tensor(times, dtype=torch.int64))
+
+    def corrupt(self, latents: Tensor, noise: Tensor, time: Tensor) -> Corrupted:
+        signal, sigma = ddpm.coefficients(self.abar, time, latents.ndim)
+        v_prediction = self.prediction is Prediction.V
+        target = ddpm.v_target(latents, noise, signal, sigma) if v_prediction else noise
+        weight = None
+        if self.config.snr.gamma is not None:
+            ratio = ddpm.snr(self.abar, time)
+            weight = ddpm.min_snr_weight(ratio, self.config.snr.gamma, v_prediction=v_prediction)
+        flat = (sigma / signal.clamp_min(1e-6)).flatten()
+        return Corrupted(
+            noisy=ddpm.add_noise(latents, noise, signal, sigma),
+            time=time,
+            target=target,
+            weight=weight,
+            width=self.width(time / len(self.abar), flat),
+        )
+
+
+def build_objective(config: NoiseConfig, loss: LossConfig, family) -> Objective:
+    """The objective that fits the family's prediction type."""
+    facts = family.facts
+    if family.prediction is not Prediction.FLOW:
+        abar = family.alphas_cumprod.to(family.device)
+        return DiscreteObjective(loss, prediction=family.prediction, abar=abar)
+    return FlowObjective(
+        config,
+        loss,
+        sampling=config.sampling or facts.sigma_sampling or "sigmoid",
+        shift=config.shift if config.shift is not None else facts.shift,
+        patch=2 if facts.packing is Packing.TWO_BY_TWO else 1,
+        scheduler=family.scheduler_config,
+    )

@@ -1,0 +1,72 @@
+"""Rectified flow: noise times, shift, interpolation and target (families.md §1.1, §2.2).
+
+Convention: sigma 1 is pure noise, `x = (1 - sigma) x0 + sigma eps`, target `eps - x0`. Families
+that point the other way translate inside their own `forward`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+Density = Callable[[random.Random], float]
+
+
+def logit_normal(scale: float) -> Density:
+    """sigmoid(scale * N(0, 1)); Esser et al. 2024 (2403.03206)."""
+    return lambda r: 1.0 / (1.0 + math.exp(-scale * r.gauss(0.0, 1.0)))
+
+
+def uniform() -> Density:
+    """U(0, 1]; zero is left out, because a clean latent teaches nothing."""
+    return lambda r: 1.0 - r.random()
+
+
+def beta(alpha: float, beta_: float) -> Density:
+    return lambda r: r.betavariate(alpha, beta_)
+
+
+def density(name: str, *, sigmoid_scale: float, alpha: float, beta_: float) -> Density:
+    table: dict[str, Callable[[], Density]] = {
+        "sigmoid": lambda: logit_normal(sigmoid_scale),
+        "uniform": uniform,
+        "beta": lambda: beta(alpha, beta_),
+    }
+    return table[name]()
+
+
+def shift_sigma(sigma: float, factor: float) -> float:
+    """`k sigma / (1 + (k - 1) sigma)`: moves mass towards noise for k > 1; fixes 0 and 1."""
+    return factor * sigma / (1.0 + (factor - 1.0) * sigma)
+
+
+def auto_shift(
+    tokens: int,
+    *,
+    base_tokens: int = 256,
+    max_tokens: int = 4096,
+    base_shift: float = 0.5,
+    max_shift: float = 1.15,
+) -> float:
+    """Resolution-dependent factor `exp(mu)`, mu linear in the number of image tokens."""
+    slope = (max_shift - base_shift) / (max_tokens - base_tokens)
+    return math.exp(base_shift + slope * (tokens - base_tokens))
+
+
+def draw_sigmas(seeds: Sequence[int], draw: Density, factor: float) -> list[float]:
+    """One sigma in (0, 1] per stream seed."""
+    tiny = 1e-5  # keeps the model off the exactly clean input, where the SNR is infinite
+    return [max(tiny, shift_sigma(draw(random.Random(s)), factor)) for s in seeds]
+
+
+def interpolate(x0: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:
+    """`x0`, `eps` [B, ...], `sigma` [B]."""
+    s = sigma.view(-1, *(1,) * (x0.ndim - 1))
+    return x0 + s * (eps - x0)
+
+
+def velocity(x0: Tensor, eps: Tensor) -> Tensor:
+    return eps - x0

@@ -1,0 +1,60 @@
+"""Optimiser and schedule from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from trainer import catalog
+from trainer.config.schema.optimizer import OptimizerConfig
+from trainer.config.schema.schedule import ScheduleConfig
+from trainer.errors import ConfigError
+from trainer.findings import finding
+from trainer.optim.schedules import Schedule
+
+
+def build_optimizer(
+    config: OptimizerConfig, mode: str, parameters: Sequence[Parameter]
+) -> Optimizer:
+    """One group over all trainable parameters."""
+    entry = catalog.OPTIMIZERS[config.name]
+    args: dict[str, Any] = entry.args | config.args.model_dump(exclude_none=True)
+    try:
+        return catalog.load(entry.path)(
+            [{"params": list(parameters)}], learning_rate(config, mode), args
+        )
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            finding(
+                "RUN013",
+                f"optimizer {config.name} needs the package {missing.name}",
+                where="optimizer.name",
+                fix="pip install 'simpletuner-terminal[train]'",
+            )
+        ) from missing
+
+
+def learning_rate(config: OptimizerConfig, mode: str) -> float:
+    if config.lr is not None:
+        return config.lr
+    return catalog.OPTIMIZERS[config.name].default_lr[mode]
+
+
+def build_schedule(config: ScheduleConfig, lr: float, total: int) -> Schedule:
+    return Schedule(
+        name=config.name,
+        lr=lr,
+        end_lr=config.end_lr,
+        warmup=config.warmup_steps(total),
+        total=total,
+        cycles=config.cycles,
+        power=config.power,
+    )
+
+
+def averaging(optimizer: Optimizer) -> bool:
+    """Whether the optimiser keeps separate weights for training and for use."""
+    return callable(getattr(optimizer, "eval", None))
