@@ -1,0 +1,114 @@
+"""Validation pictures: the family's real diffusers pipeline around the live model.
+
+Each picture has its own fixed seed, so pictures of different steps differ only by the weights.
+They are written as they are finished; `meta.json` comes last and marks the set as complete.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from trainer.loop.parts import Parts
+from trainer.loop.session import Session
+from trainer.models.base import ImageRequest
+from trainer.rng import stream_seed
+from trainer.runs.files import read_json, write_json
+from trainer.runs.layout import step_of
+from trainer.validate import gallery
+
+
+class Aborted(Exception):
+    """Sampling was cut short by a stop request."""
+
+
+def make_samples(parts: Parts, session: Session, step: int) -> None:
+    """Sample every prompt with the current weights and write pictures, grid and comparison."""
+    folder = session.run.samples_at(step)
+    folder.mkdir(parents=True, exist_ok=True)
+    denoiser = parts.family.modules["denoiser"]
+    denoiser.eval()
+    try:
+        with torch.no_grad(), parts.weights_for_use():
+            entries = _sample_all(parts, session, step)
+    except Aborted:
+        return
+    finally:
+        denoiser.train()
+    write_json(folder / "meta.json", {"step": step, "images": entries})
+    _draw_grids(parts, session, step)
+
+
+def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
+    config = parts.config.validation
+    pipeline = _pipeline(parts, session)
+    entries: list[dict[str, Any]] = []
+    for index, prompt in enumerate(config.prompts):
+        for copy in range(config.images_per_prompt):
+            seed = stream_seed(config.seed, index, copy, "validation") % 2**31
+            image = _one(parts, pipeline, prompt, seed)
+            path = session.run.samples_at(step) / f"{len(entries):03d}.png"
+            image.save(path)
+            entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
+            relative = str(path.relative_to(session.run.path))
+            entries.append(entry | {"file": path.name})
+            session.events.emit("sample.saved", step=step, path=relative, **entry)
+    return entries
+
+
+def _pipeline(parts: Parts, session: Session) -> Any:
+    """The real pipeline, which looks for a stop request at each of its own steps."""
+    if "vae" not in parts.family.modules:
+        parts.family.load("vae")
+    pipeline = parts.family.pipeline()
+    pipeline.set_progress_bar_config(disable=True)
+
+    def on_step(pipe: Any, index: int, time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        if session.stop_requested():
+            raise Aborted
+        return kwargs
+
+    pipeline.stune_on_step = on_step
+    return pipeline
+
+
+def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
+    config = parts.config.validation
+    width, height = parts.prepared.sample_size
+    request = ImageRequest(
+        width=width,
+        height=height,
+        steps=config.steps,
+        guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="pil",
+    )
+    texts = parts.prepared.prompt_embeds
+    kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)
+    with parts.autocast():
+        result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
+    return result.images[0]
+
+
+def _draw_grids(parts: Parts, session: Session, step: int) -> None:
+    """`grid.png` of this step, and `compare.png`: first pictures beside the newest."""
+    run = session.run
+    steps = sorted(s for p in run.samples.iterdir() if (s := step_of(p.name)) is not None)
+    sets = {s: _load(session, s) for s in {steps[0], step}}
+    captions = [entry["prompt"] for entry in sets[step][1]]
+    grid = run.samples_at(step) / "grid.png"
+    gallery.grid(sets[step][0], columns=min(4, len(captions)), labels=captions).save(grid)
+    session.events.emit("grid.saved", step=step, path=str(grid.relative_to(run.path)))
+    if steps[0] != step and len(sets[steps[0]][0]) == len(captions):
+        compare = run.samples / "compare.png"
+        gallery.compare(sets[steps[0]][0], sets[step][0], captions).save(compare)
+        session.events.emit("grid.saved", step=step, path=str(compare.relative_to(run.path)))
+
+
+def _load(session: Session, step: int) -> tuple[list[Any], list[dict[str, Any]]]:
+    from PIL import Image
+
+    folder = session.run.samples_at(step)
+    entries = (read_json(folder / "meta.json") or {"images": []})["images"]
+    return [Image.open(folder / entry["file"]).convert("RGB") for entry in entries], entries

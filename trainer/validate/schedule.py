@@ -1,0 +1,78 @@
+"""When to sample and to measure, and doing it without touching the training.
+
+Both use their own keyed randomness, restore the module mode, and write under the step's name, so
+a resumed run redoes exactly what an interruption cut off.
+"""
+
+from __future__ import annotations
+
+from trainer.errors import Preempted
+from trainer.findings import finding
+from trainer.loop.parts import Parts
+from trainer.loop.session import Session
+from trainer.runs.events import read_events
+from trainer.validate.heldout import held_out_loss
+from trainer.validate.sample import make_samples
+
+
+class Validation:
+    """Decides from the step number alone; remembers which steps were measured."""
+
+    def __init__(self, parts: Parts, session: Session) -> None:
+        self.parts = parts
+        self.session = session
+        events = read_events(session.run.events)
+        self.measured = {e["step"] for e in events if e["kind"] == "eval"}
+
+    def run_due(self, step: int) -> None:
+        asked, self.session.control.validate = self.session.control.validate, False
+        sample = asked or self._samples_due(step)
+        measure = self._measure_due(step)
+        if not (sample or measure):
+            return
+        with self.session.phase("validate"):
+            if measure:
+                self._measure(step)
+            if sample:
+                self._sample(step)
+
+    def _samples_due(self, step: int) -> bool:
+        config = self.parts.config.validation
+        if not config.enabled or not config.prompts:
+            return False
+        if (self.session.run.samples_at(step) / "meta.json").exists():
+            return False
+        if step == 0:
+            return config.at_start
+        if step == self.parts.total_steps:
+            return config.at_end
+        return config.every_steps is not None and step % config.every_steps == 0
+
+    def _measure_due(self, step: int) -> bool:
+        config = self.parts.config.eval
+        if not self.parts.prepared.plan_eval or step in self.measured:
+            return False
+        edge = step in (0, self.parts.total_steps)
+        return edge or (config.every_steps is not None and step % config.every_steps == 0)
+
+    def _measure(self, step: int) -> None:
+        loss = held_out_loss(self.parts, should_stop=self.session.stop_requested)
+        if loss is not None:
+            self.measured.add(step)
+            self.session.events.emit("eval", step=step, loss=loss)
+
+    def _sample(self, step: int) -> None:
+        try:
+            make_samples(self.parts, self.session, step)
+        except (Preempted, KeyboardInterrupt):
+            raise
+        except Exception as error:  # a failed picture must not end a night's training
+            problem = finding(
+                "RUN012",
+                f"no pictures at step {step}: {type(error).__name__}: {error}",
+                where="validation",
+                why="training goes on without them",
+                fix="check validation.resolution, validation.steps and the free memory",
+                level="warn",
+            )
+            self.session.report(problem)
