@@ -98,10 +98,16 @@ def _write_manifest(folder: Path, state: TrainingState) -> None:
         "identity": state.identity,
         "files": listing,
     }
-    _write_json(folder / names.MANIFEST, document)
+    _write_json(folder / names.MANIFEST, document | {"checksum": document_digest(document)})
     for parent in {p.parent for p in files}:
         fsync_dir(parent)
     fsync_dir(folder)
+
+
+def document_digest(document: dict[str, Any]) -> str:
+    """Digest by which a manifest vouches for itself."""
+    text = json.dumps(document, sort_keys=True)
+    return blake2b(text.encode(), digest_size=20).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trainer.ckpt.save import digest
+from trainer.ckpt.save import digest, document_digest
 from trainer.ckpt.state import MANIFEST, SCHEMA
 from trainer.runs.layout import QUARANTINE_PREFIX, STAGING_PREFIX, step_of
 
@@ -29,6 +29,10 @@ def damage(folder: Path) -> str | None:
         return "the manifest is missing"
     except ValueError:
         return "the manifest is not readable"
+    if document_digest({k: v for k, v in manifest.items() if k != "checksum"}) != manifest.get(
+        "checksum"
+    ):
+        return "the manifest was altered"
     if manifest.get("schema") != SCHEMA:
         return f"schema {manifest.get('schema')} is not {SCHEMA}"
     for name, expected in manifest["files"].items():
