@@ -1,0 +1,34 @@
+"""The adapter that is trained when `model.mode` is adapter."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+
+Layout = Literal["diffusers", "comfyui"]
+
+
+class AdapterConfig(Section):
+    """Low-rank adapter: size, place, start and file layouts."""
+
+    kind: Literal["lora"] = "lora"
+    """Algorithm."""
+    rank: int = Field(default=16, ge=1, le=1024)
+    """Inner dimension: capacity and file size grow with it."""
+    alpha: float | None = Field(default=None, gt=0)
+    """Scale numerator; the adapter acts with alpha / rank. Default: rank."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the adapter's inputs set to zero in training."""
+    init: Literal["default", "gaussian"] = "default"
+    """How the down-projection starts; the up-projection starts at zero."""
+    preset: str | None = None
+    """Named set of target modules of the family; default: the family's usual one."""
+    targets: list[str] = Field(default_factory=list)
+    """Module name endings to adapt; overrides `preset`."""
+    formats: list[Layout] = Field(default_factory=lambda: ["diffusers", "comfyui"], min_length=1)
+    """File layouts written at the end."""
+    init_from: str | None = Field(default=None, json_schema_extra={"path": True})
+    """Adapter file whose weights are the start."""

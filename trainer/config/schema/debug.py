@@ -1,0 +1,18 @@
+"""Logging."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+
+
+class DebugConfig(Section):
+    """What is written while training."""
+
+    log_every: int = Field(default=10, ge=1)
+    """Steps between two readings of the scalars (each waits for the device once)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level of log lines."""

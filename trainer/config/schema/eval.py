@@ -1,0 +1,20 @@
+"""Numbers measured while training."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+
+
+class EvalConfig(Section):
+    """Held-out loss over the datasets with role eval, always with the same noise and times."""
+
+    every_steps: int | None = Field(default=None, ge=1)
+    """Interval in optimiser steps; none: only at the start and the end."""
+    samples: int = Field(default=16, ge=1)
+    """Samples measured."""
+    timesteps: int = Field(default=8, ge=1, le=1000)
+    """Draws of noise and time per sample."""
+    style_reference: str | None = Field(default=None, json_schema_extra={"path": True})
+    """Folder of pictures; the style distance of the validation pictures to them is measured."""

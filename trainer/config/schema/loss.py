@@ -1,0 +1,36 @@
+"""How an error becomes a number."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+
+
+class HuberConfig(Section):
+    """Width of the Huber losses."""
+
+    c: float = Field(default=0.1, gt=0, le=1)
+    """Width at full noise."""
+    schedule: Literal["constant", "exponential", "snr"] = "snr"
+    """How the width depends on the noise level."""
+
+
+class SnrConfig(Section):
+    """Weighting by signal-to-noise ratio."""
+
+    gamma: float | None = Field(default=None, gt=0)
+    """Min-SNR limit; 5 is usual, none turns it off (UNets only)."""
+
+
+class LossConfig(Section):
+    """Element loss and weighting."""
+
+    kind: Literal["l2", "huber", "smooth_l1"] = "l2"
+    """Element loss."""
+    huber: HuberConfig = HuberConfig()
+    """Width of huber and smooth_l1."""
+    snr: SnrConfig = SnrConfig()
+    """Weighting by signal-to-noise ratio."""

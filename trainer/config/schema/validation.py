@@ -1,0 +1,35 @@
+"""Pictures made while training."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+from trainer.config.units import ResolutionText
+
+
+class ValidationConfig(Section):
+    """When to sample, what, and how."""
+
+    enabled: bool = True
+    """Sample at all."""
+    every_steps: int | None = Field(default=None, ge=1)
+    """Interval in optimiser steps; none: only at the start and the end."""
+    at_start: bool = True
+    """Sample before the first step, for comparison."""
+    at_end: bool = True
+    """Sample after the last step."""
+    prompts: list[str] = Field(default_factory=list)
+    """What to draw."""
+    negative: str = ""
+    """What guidance steers away from."""
+    steps: int = Field(default=20, ge=1, le=1000)
+    """Sampling steps."""
+    guidance: float | None = Field(default=None, ge=0)
+    """Guidance scale; default by family."""
+    resolution: ResolutionText | None = None
+    """Size of the pictures; default: the training size, square."""
+    seed: int = Field(default=42, ge=0)
+    """Seed of the pictures, the same at every step."""
+    images_per_prompt: int = Field(default=1, ge=1, le=16)
+    """Pictures per prompt."""
