@@ -73,6 +73,30 @@ def at_or_above(findings: list[Finding], level: Level) -> list[Finding]:
 CODES: dict[str, str] = {
     # --- configuration -------------------------------------------------------------------
     # --- data and cache ------------------------------------------------------------------
+    "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
+    "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "
+    "readable, large enough, with caption, used.",
+    "DAT003": "Pictures cannot be read (empty, truncated, not a picture, absurdly large). They "
+    "are in quarantine: left out, listed with the reason, and tried again once the file changes.",
+    "DAT004": "So many pictures cannot be read that something is wrong with the folder as a whole; "
+    "the run ends instead of training on the rest.",
+    "DAT005": "Pictures are smaller than the dataset's min_size and are left out.",
+    "DAT006": "Pictures have no caption file.",
+    "DAT007": "Caption files are empty, or are not UTF-8 text.",
+    "DAT008": "Pictures are smaller than the training size and are enlarged to fit, which blurs "
+    "them. A min_size leaves them out; a lower resolution avoids the enlarging.",
+    "DAT009": "Several files hold the same picture. Each is trained on; the cache stores one.",
+    "DAT010": "An aspect bucket holds fewer samples than one batch. With carry they are trained "
+    "once enough epochs have filled a batch; with drop never.",
+    "DAT011": "No batch can be formed: every bucket holds fewer samples than a batch and the "
+    "leftover policy is drop.",
+    "DAT012": "No dataset with the role train is given.",
+    "DAT013": "The caption source instanceprompt, or prepend, needs caption.prompt.",
+    "DAT014": "Pictures are narrower or wider than 4:1; the rest of their long side is cut off.",
+    "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
+    "next start encodes it again.",
+    "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",
+    "DAT102": "The disk has no room for the cache. Everything encoded so far is kept.",
     # --- models and adapters -------------------------------------------------------------
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
