@@ -118,4 +118,31 @@ CODES: dict[str, str] = {
     "RUN013": "An optional package that an option needs is not installed.",
     # --- daemon --------------------------------------------------------------------------
     # --- client and CLI ------------------------------------------------------------------
+    "ENV101": "No daemon listens on the socket of this machine. `stune daemon start` starts one.",
+    "ENV102": "The socket of the daemon belongs to another user.",
+    "ENV103": "ssh could not reach the host, log in, or keep the connection.",
+    "ENV104": "The program stune was not found on the remote host. Non-interactive shells often "
+    "have a short PATH; `remote_cli` in hosts.toml names the program by its full path.",
+    "ENV105": "The remote host was reached, but no daemon runs there.",
+    "ENV106": "A host name is not in hosts.toml and is no address, or the file is not valid.",
+    "ENV107": "Client and daemon are of versions that do not understand each other.",
+    "ENV108": "The connection to the daemon broke, or an answer did not come in time.",
+    "ENV109": "The daemon answered with an internal error or with something unreadable.",
+    "ENV110": "The daemon refused the request.",
+    "ENV111": "There is no such job, preset or file.",
+    "ENV112": "A command line cannot be understood: unknown verb or option, bad value, missing "
+    "argument, or a choice that only a terminal can make.",
+    "ENV113": "Several jobs match; name one of them.",
+    "ENV114": "A condition that was waited for did not come true in time.",
+    "ENV115": "The program was interrupted.",
+    "ENV116": "The command line failed inside: a defect of ours. `--debug` shows the traceback.",
+    "ENV117": "The daemon did not start, or did not answer in time after its start.",
+    "ENV118": "A file could not be written or read by the command line.",
+    "ENV120": "doctor: the Python version is older than the product needs.",
+    "ENV121": "doctor: a package that training needs is not installed; client and daemon work.",
+    "ENV122": "doctor: there is no ssh program, so remote hosts cannot be used.",
+    "ENV123": "doctor: no GPU driver was found; training runs on the CPU.",
+    "ENV124": "doctor: little disk space is left where runs and caches are kept.",
+    "ENV125": "doctor: a home folder is missing rights, or its socket is open to others.",
+    "ENV126": "doctor: whether the daemon of this machine answers.",
 }
