@@ -1,0 +1,39 @@
+"""The record that goes from the data layer to the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Samples of one bucket. B samples, C latent channels, h x w latent size."""
+
+    latents: Tensor  # [B, C, h, w]
+    text: Mapping[str, Tensor]  # as the family collates it
+    sizes: Tensor  # [B, 6] int64: original h, w; crop top, left; target h, w
+    sample_ids: tuple[int, ...]
+    visits: tuple[int, ...]
+    dataset: str
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on `device`; the copy does not wait when the host memory is pinned."""
+        return replace(
+            self,
+            latents=self.latents.to(device, non_blocking=True),
+            text={k: v.to(device, non_blocking=True) for k, v in self.text.items()},
+            sizes=self.sizes.to(device, non_blocking=True),
+        )
+
+    def pin(self) -> Batch:
+        """The batch in page-locked memory, so that `to` can copy while the device computes."""
+        return replace(
+            self,
+            latents=self.latents.pin_memory(),
+            text={k: v.pin_memory() for k, v in self.text.items()},
+            sizes=self.sizes.pin_memory(),
+        )
