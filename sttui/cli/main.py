@@ -1,0 +1,121 @@
+"""Run one command line: call the verb, turn every outcome into an exit code.
+
+Nothing leaves this module as a traceback unless `--debug` was given: user mistakes, an absent
+daemon, an interrupt and defects of ours all end as findings on stderr (and on stdout with
+`--json`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from sttui.cli import narrate, output
+from sttui.cli.failure import CliError
+from sttui.cli.invocation import current
+
+PROGRAM = "stune"
+COMPLETE_VARIABLE = "_STUNE_COMPLETE"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `argv` and return the exit code."""
+    current.reset()
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        _silence_stdout()
+        return narrate.BROKEN_PIPE
+    except KeyboardInterrupt:
+        narrate.say("interrupted", "dim")
+        return narrate.SIGINT
+    except Exception as error:
+        try:
+            return _failed(error, args)
+        except BrokenPipeError:
+            _silence_stdout()
+            return narrate.BROKEN_PIPE
+
+
+def _run(args: list[str]) -> int:
+    from sttui.cli.root import build
+
+    root = build()
+    if COMPLETE_VARIABLE in os.environ:
+        from sttui.cli.complete import answer
+
+        return answer(root)
+    result = root.main(args, prog_name=PROGRAM, standalone_mode=False)
+    return result if isinstance(result, int) and not isinstance(result, bool) else narrate.OK
+
+
+def _failed(error: Exception, args: list[str]) -> int:
+    """Tell what went wrong and choose the exit code."""
+    import typer
+    from typer.exceptions import TyperException
+
+    if "--json" in args and current.format == "table":
+        current.format = "json"  # the mistake may stand before the option was read
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        return narrate.SIGINT
+    if current.debug and not isinstance(error, CliError | TyperException):
+        import traceback
+
+        narrate.say(traceback.format_exc().rstrip())
+    code, findings = _explained(error)
+    narrate.report(findings)
+    output.failure(findings)
+    return code
+
+
+def _explained(error: Exception):
+    """Exit code and findings of any exception."""
+    from trainer.errors import TrainerError
+    from trainer.findings import finding
+
+    from stdaemon.client.errors import ClientError
+    from typer.exceptions import TyperException
+
+    match error:
+        case CliError():
+            return error.exit_code, error.findings
+        case ClientError():
+            return error.exit_code, error.findings
+        case TrainerError():
+            return narrate.exit_of_trainer(error.exit_code), error.findings
+        case TyperException():
+            return narrate.USAGE, (_usage_finding(error),)
+        case OSError():
+            place = str(error.filename or "")
+            said = error.strerror or str(error)
+            item = finding("ENV118", said, where=place, fix="check the path, its rights and space")
+            return narrate.FINDINGS, (item,)
+        case _:
+            said = f"{type(error).__name__}: {error}"
+            item = finding("ENV116", said, fix="run it again with --debug and report the traceback")
+            return narrate.FAILED, (item,)
+
+
+def _usage_finding(error: Exception):
+    """A mistake that the parser found, in our form."""
+    from trainer.findings import finding
+
+    ctx = getattr(error, "ctx", None)
+    where = ctx.command_path if ctx is not None else PROGRAM
+    message = getattr(error, "message", "") or ""
+    formatted = error.format_message() if hasattr(error, "format_message") else message
+    text = " ".join(str(formatted).split()).rstrip(".")
+    possible = getattr(error, "possibilities", None) or []
+    fix = f"did you mean {' or '.join(possible)}?" if possible else f"see {where} --help"
+    text = text.split(" Did you mean")[0].split(" (Possible options")[0]
+    return finding("ENV112", text[:1].lower() + text[1:], where=where, fix=fix)
+
+
+def _silence_stdout() -> None:
+    """Let the interpreter's last flush succeed although the reader has gone."""
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), sys.stdout.fileno())
