@@ -109,10 +109,18 @@ def _usage_finding(error: Exception):
     message = getattr(error, "message", "") or ""
     formatted = error.format_message() if hasattr(error, "format_message") else message
     text = " ".join(str(formatted).split()).rstrip(".")
-    possible = getattr(error, "possibilities", None) or []
+    possible = _near(text, getattr(error, "possibilities", None) or [])
     fix = f"did you mean {' or '.join(possible)}?" if possible else f"see {where} --help"
     text = text.split(" Did you mean")[0].split(" (Possible options")[0]
     return finding("ENV112", text[:1].lower() + text[1:], where=where, fix=fix)
+
+
+def _near(text: str, possible: Sequence[str]) -> list[str]:
+    """The suggestions that really resemble the mistyped option."""
+    import difflib
+
+    typed = text.rpartition(" ")[2]
+    return difflib.get_close_matches(typed, possible, n=2, cutoff=0.75)
 
 
 def _silence_stdout() -> None:

@@ -28,6 +28,11 @@ def is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def for_people() -> bool:
+    """Whether the answer is read by a person rather than by a program."""
+    return current.format in ("table", "wide") and not current.fields
+
+
 def table(
     schema: str,
     records: Sequence[Any],
@@ -92,6 +97,11 @@ def document(schema: str, data: Any, *, findings: Sequence[Finding] = ()) -> Non
         _document(schema, _plain(data), findings)
 
 
+def plain_json(data: Any) -> None:
+    """A document that has a schema of its own and goes out unwrapped (JSON Schema)."""
+    _line(json.dumps(data, indent=2, ensure_ascii=False))
+
+
 def stream(record: Any, show: Callable[[Any], str]) -> None:
     """One record of a stream: a JSON line in machine formats, its text elsewhere."""
     plain = _plain(record)
@@ -112,7 +122,7 @@ def raw(data: str) -> None:
 
 def failure(findings: Sequence[Finding]) -> None:
     """With a machine format, errors are findings on stdout as well."""
-    if current.machine:
+    if current.machine and findings:
         _document("error/1", None, findings)
 
 
