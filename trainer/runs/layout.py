@@ -103,3 +103,20 @@ class RunDir:
 
     def attempt(self, number: int) -> Path:
         return self.attempts / str(number)
+
+
+# What a checkpoint must share with the run that continues it (beyond.md B01).
+IDENTITY_FIELDS = (
+    "family",
+    "mode",
+    "denoiser",
+    "trainable",
+    "dataset",
+    "seed",
+    "batch_size",
+    "accumulate",
+    "precision",
+    "optimizer",
+    "ema",
+    "world_size",
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from trainer.config.schema.base import Section
 
@@ -38,4 +40,9 @@ class OptimizerConfig(Section):
     args: OptimizerArgs = OptimizerArgs()
     """Arguments of the optimiser."""
     clip: float | None = Field(default=1.0, gt=0)
-    """Limit of the global gradient norm; `false` or none turns clipping off."""
+    """Limit of the global gradient norm; false turns clipping off."""
+
+    @field_validator("clip", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value is False else value

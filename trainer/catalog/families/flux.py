@@ -1,0 +1,69 @@
+"""Facts of Flux.1 (families.md §3, §4.8)."""
+
+from trainer.catalog.facts import FamilyFacts, Flavour, Packing, Prediction, TextEncoderFact
+
+_NON_COMMERCIAL = "FLUX.1 [dev] Non-Commercial License"
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+_ADDED = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+_CONTEXT_FF = ("ff_context.net.0.proj", "ff_context.net.2")
+_FF = ("ff.net.0.proj", "ff.net.2", *_CONTEXT_FF, "proj_mlp", "proj_out")
+
+FACTS = FamilyFacts(
+    key="flux",
+    display_name="Flux.1",
+    denoiser_slot="transformer",
+    denoiser_class="diffusers.FluxTransformer2DModel",
+    vae_class="diffusers.AutoencoderKL",
+    text_encoders=(
+        TextEncoderFact(
+            slot="text_encoder",
+            model_class="transformers.CLIPTextModel",
+            tokenizer_slot="tokenizer",
+            tokenizer_class="transformers.CLIPTokenizer",
+            max_tokens=77,
+        ),
+        TextEncoderFact(
+            slot="text_encoder_2",
+            model_class="transformers.T5EncoderModel",
+            tokenizer_slot="tokenizer_2",
+            tokenizer_class="transformers.T5TokenizerFast",
+            max_tokens=512,
+        ),
+    ),
+    pipeline_class="diffusers.FluxPipeline",
+    flavours={
+        "dev": Flavour(repo="black-forest-labs/FLUX.1-dev", licence=_NON_COMMERCIAL, gated=True),
+        "krea": Flavour(
+            repo="black-forest-labs/FLUX.1-Krea-dev", licence=_NON_COMMERCIAL, gated=True
+        ),
+        "schnell": Flavour(
+            repo="black-forest-labs/FLUX.1-schnell",
+            licence="Apache-2.0",
+            defaults={
+                "model.max_tokens": 256,
+                "validation.steps": 4,
+                "validation.guidance": 0.0,
+            },
+        ),
+    },
+    default_flavour="dev",
+    prediction=Prediction.FLOW,
+    latent_channels=16,
+    spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
+    pixel_multiple=16,
+    default_resolution=1024,
+    guidance=3.5,
+    validation_steps=28,
+    sigma_sampling="sigmoid",
+    shift=3.0,
+    lora_targets={
+        "attention": _ATTENTION,
+        "all": (*_ATTENTION, *_ADDED),
+        "all+ffs": (*_ATTENTION, *_ADDED, *_FF),
+        "context": _ADDED,
+        "context+ffs": (*_ADDED, *_CONTEXT_FF),
+    },
+    default_targets="all",
+    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed"}),
+)

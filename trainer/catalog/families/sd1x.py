@@ -1,0 +1,53 @@
+"""Facts of Stable Diffusion 1.x (families.md §3, §4.1)."""
+
+from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+
+UNET_TARGETS = {
+    "attention": ("to_q", "to_k", "to_v", "to_out.0"),
+    "attention+ffs": (
+        "to_q",
+        "to_k",
+        "to_v",
+        "to_out.0",
+        "ff.net.0.proj",
+        "ff.net.2",
+        "proj_in",
+        "proj_out",
+    ),
+}
+
+FACTS = FamilyFacts(
+    key="sd1x",
+    display_name="Stable Diffusion 1.x",
+    denoiser_slot="unet",
+    denoiser_class="diffusers.UNet2DConditionModel",
+    vae_class="diffusers.AutoencoderKL",
+    text_encoders=(
+        TextEncoderFact(
+            slot="text_encoder",
+            model_class="transformers.CLIPTextModel",
+            tokenizer_slot="tokenizer",
+            tokenizer_class="transformers.CLIPTokenizer",
+            max_tokens=77,
+        ),
+    ),
+    pipeline_class="diffusers.StableDiffusionPipeline",
+    flavours={
+        "1.5": Flavour(
+            repo="stable-diffusion-v1-5/stable-diffusion-v1-5",
+            licence="CreativeML Open RAIL-M",
+        ),
+        "1.4": Flavour(repo="CompVis/stable-diffusion-v1-4", licence="CreativeML Open RAIL-M"),
+        "dreamshaper": Flavour(repo="Lykon/dreamshaper-8", licence="CreativeML Open RAIL-M"),
+    },
+    default_flavour="1.5",
+    prediction=Prediction.EPSILON,
+    latent_channels=4,
+    spatial_factor=8,
+    pixel_multiple=64,
+    default_resolution=512,
+    guidance=7.5,
+    validation_steps=28,
+    lora_targets=UNET_TARGETS,
+    default_targets="attention",
+)

@@ -1,0 +1,92 @@
+"""Rules on the adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trainer.catalog.facts import FamilyFacts
+from trainer.config.rules.problem import Problem
+from trainer.config.schema.root import JobConfig
+from trainer.config.suggest import nearest
+
+
+def adapter_only_in_adapter_mode(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.mode == "full" and "adapter" in config.model_fields_set:
+        yield Problem(
+            code="CFG030",
+            key="adapter",
+            message="model.mode is full, so [adapter] has no effect",
+            fix='remove [adapter], or set model.mode = "adapter"',
+            patch={"adapter": None},
+        )
+
+
+def preset_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    preset = config.adapter.preset
+    if preset is not None and preset not in facts.lora_targets:
+        near = nearest(preset, facts.lora_targets)
+        yield Problem(
+            code="CFG031",
+            key="adapter.preset",
+            message=f"{facts.display_name} has no target preset {preset!r}",
+            fix=f"known: {', '.join(facts.lora_targets)}",
+            patch={"adapter.preset": near[0]} if near else None,
+        )
+
+
+def preset_or_targets(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.adapter.preset is not None and config.adapter.targets:
+        yield Problem(
+            code="CFG032",
+            key="adapter.targets",
+            message="adapter.targets overrides adapter.preset",
+            why="only one of them can take effect",
+            fix="remove one of the two",
+        )
+
+
+def scale_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    alpha = config.adapter.alpha
+    if alpha is not None and config.model.mode == "adapter" and alpha / config.adapter.rank > 8:
+        yield Problem(
+            code="CFG033",
+            key="adapter.alpha",
+            level="warn",
+            message=f"alpha / rank is {alpha / config.adapter.rank:g}",
+            why="the adapter's output and its effective learning rate are multiplied by it",
+            fix="use alpha between rank / 2 and 2 * rank",
+        )
+
+
+def rank_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.mode == "adapter" and config.adapter.rank > 256:
+        yield Problem(
+            code="CFG034",
+            key="adapter.rank",
+            level="warn",
+            message=f"rank {config.adapter.rank} is close to full training in size",
+            fix="16 to 128 serves most subjects and styles",
+        )
+
+
+def formats_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if len(set(config.adapter.formats)) != len(config.adapter.formats):
+        unique = list(dict.fromkeys(config.adapter.formats))
+        yield Problem(
+            code="CFG035",
+            key="adapter.formats",
+            level="warn",
+            message="a layout is named twice",
+            fix=f"write {unique}",
+            patch={"adapter.formats": unique},
+        )
+
+
+RULES = (
+    adapter_only_in_adapter_mode,
+    preset_known,
+    preset_or_targets,
+    scale_is_sane,
+    rank_is_sane,
+    formats_unique,
+)

@@ -1,0 +1,141 @@
+"""Rules on family, flavour, weights and precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trainer.catalog import OPTIMIZERS
+from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.config.rules.problem import Problem
+from trainer.config.schema.root import JobConfig
+from trainer.config.suggest import nearest
+
+
+def flavour_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    flavour = config.model.flavour
+    if flavour is not None and flavour not in facts.flavours:
+        near = nearest(flavour, facts.flavours)
+        yield Problem(
+            code="CFG012",
+            key="model.flavour",
+            message=f"{facts.display_name} has no flavour {flavour!r}",
+            fix=f"known: {', '.join(facts.flavours)}",
+            patch={"model.flavour": near[0]} if near else None,
+        )
+
+
+def prediction_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.prediction_type and facts.prediction is Prediction.FLOW:
+        yield Problem(
+            code="CFG013",
+            key="model.prediction_type",
+            message=f"{facts.display_name} is a flow model and predicts velocity",
+            why="epsilon and v belong to discrete schedules",
+            fix="remove model.prediction_type",
+            patch={"model.prediction_type": None},
+        )
+
+
+def zero_snr_needs_v(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if not config.model.zero_terminal_snr:
+        return
+    if facts.prediction is Prediction.FLOW:
+        yield Problem(
+            code="CFG014",
+            key="model.zero_terminal_snr",
+            message=f"{facts.display_name} has no discrete noise schedule to rescale",
+            fix="remove model.zero_terminal_snr",
+            patch={"model.zero_terminal_snr": None},
+        )
+    elif config.model.prediction_type != "v_prediction":
+        yield Problem(
+            code="CFG015",
+            key="model.zero_terminal_snr",
+            message="zero terminal SNR needs v prediction",
+            why="at pure noise an epsilon model would have to answer with its own input",
+            fix='set model.prediction_type = "v_prediction"',
+        )
+
+
+def flux_options_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    given = config.model.options.model_fields_set
+    for family in sorted(given - {facts.key}):
+        yield Problem(
+            code="CFG016",
+            key=f"model.options.{family}",
+            message=f"these options belong to {family}, the family is {facts.key}",
+            why="they would have no effect",
+            fix=f"remove [model.options.{family}]",
+            patch={f"model.options.{family}": None},
+        )
+
+
+def max_tokens_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.max_tokens is None:
+        return
+    if "max_tokens" not in facts.supports:
+        yield Problem(
+            code="CFG017",
+            key="model.max_tokens",
+            message=f"{facts.display_name} has a fixed text length",
+            why="CLIP reads 77 tokens",
+            fix="remove model.max_tokens",
+            patch={"model.max_tokens": None},
+        )
+    elif config.model.max_tokens > 512:
+        yield Problem(
+            code="CFG018",
+            key="model.max_tokens",
+            message=f"{config.model.max_tokens} tokens are more than the 512 of the text encoder",
+            fix="use 512 or less",
+            patch={"model.max_tokens": 512},
+        )
+
+
+def bf16_optimizer_needs_bf16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    entry = OPTIMIZERS.get(config.optimizer.name)
+    if entry and entry.bf16_weights and config.compute.precision.dtype != "bf16":
+        yield Problem(
+            code="CFG019",
+            key="optimizer.name",
+            message=f"{config.optimizer.name} keeps bf16 weights, compute.precision.dtype is "
+            f"{config.compute.precision.dtype}",
+            fix='use optimizer.name = "adamw" with fp32',
+            patch={"optimizer.name": "adamw"},
+        )
+
+
+def full_training_in_fp16_vae(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.vae_fp32 and config.model.components.vae.dtype == "fp16":
+        yield Problem(
+            code="CFG020",
+            key="model.components.vae.dtype",
+            level="warn",
+            message=f"the usual {facts.display_name} autoencoder overflows in fp16",
+            why="pictures become black or NaN",
+            fix='use "fp32", or an fp16-safe autoencoder',
+        )
+
+
+def gradient_checkpointing_possible(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.mode == "full" and not config.compute.checkpointing.enabled:
+        if facts.default_resolution >= 1024 and config.compute.device != "cpu":
+            yield Problem(
+                code="CFG021",
+                key="compute.checkpointing.enabled",
+                level="info",
+                message="full training without gradient checkpointing needs much memory",
+                fix="turn it on if memory runs out",
+            )
+
+
+RULES = (
+    flavour_known,
+    prediction_fits_family,
+    zero_snr_needs_v,
+    flux_options_on_flux,
+    max_tokens_on_flux,
+    bf16_optimizer_needs_bf16,
+    full_training_in_fp16_vae,
+    gradient_checkpointing_possible,
+)

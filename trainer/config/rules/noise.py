@@ -1,0 +1,82 @@
+"""Rules on noise levels and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.config.rules.problem import Problem
+from trainer.config.schema.root import JobConfig
+
+
+def flow_keys_on_flow(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.prediction is Prediction.FLOW:
+        return
+    for key in sorted(config.noise.model_fields_set):
+        yield Problem(
+            code="CFG070",
+            key=f"noise.{key}",
+            message=f"{facts.display_name} draws its times uniformly from a discrete schedule",
+            why=f"noise.{key} acts on flow models only",
+            fix=f"remove noise.{key}",
+            patch={f"noise.{key}": None},
+        )
+
+
+def snr_on_discrete(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.loss.snr.gamma is not None and facts.prediction is Prediction.FLOW:
+        yield Problem(
+            code="CFG071",
+            key="loss.snr.gamma",
+            message=f"min-SNR weighting is not defined for {facts.display_name}",
+            why="flow models weigh noise levels by how often they draw them",
+            fix="remove loss.snr.gamma",
+            patch={"loss.snr.gamma": None},
+        )
+
+
+def density_parameters_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    sampling = config.noise.sampling or facts.sigma_sampling
+    if facts.prediction is not Prediction.FLOW:
+        return
+    for key, user in (("sigmoid_scale", "sigmoid"), ("beta", "beta")):
+        if key in config.noise.model_fields_set and sampling != user:
+            yield Problem(
+                code="CFG072",
+                key=f"noise.{key}",
+                message=f"noise.{key} has no effect on {sampling} sampling",
+                fix=f'set noise.sampling = "{user}", or remove noise.{key}',
+                patch={f"noise.{key}": None},
+            )
+
+
+def shift_positive(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    shift = config.noise.shift
+    if isinstance(shift, (int, float)) and shift <= 0:
+        yield Problem(
+            code="CFG073",
+            key="noise.shift",
+            message=f"shift {shift:g} must be positive",
+            fix="1 means no shift",
+            patch={"noise.shift": 1.0},
+        )
+
+
+def huber_keys_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if "huber" in config.loss.model_fields_set and config.loss.kind == "l2":
+        yield Problem(
+            code="CFG074",
+            key="loss.huber",
+            message="loss.kind is l2, so [loss.huber] has no effect",
+            fix='set loss.kind = "huber", or remove [loss.huber]',
+            patch={"loss.huber": None},
+        )
+
+
+RULES = (
+    flow_keys_on_flow,
+    snr_on_discrete,
+    density_parameters_used,
+    shift_positive,
+    huber_keys_used,
+)
