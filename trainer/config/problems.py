@@ -24,7 +24,7 @@ def unknown_keys(document: Document) -> list[Finding]:
         for depth, (section, name, full) in enumerate(parts):
             if depth == 0 and full in TOP_LEVEL:
                 break
-            key = all_keys().get(generic(full))
+            key = all_keys().get(generic(full).removesuffix(ITEM))
             if key is None:
                 if not any(f.evidence.get("key") == full for f in found):
                     found.append(_unknown(document, section, name, full))
