@@ -1,0 +1,201 @@
+"""The interface between the trainer and a model family.
+
+A family translates between one canonical convention (families.md §1.1) and its denoiser: flow
+time is sigma with 1 = noise, the flow target is `eps - x0`, latents are normalised and unpacked
+`[B, C, h, w]`. Everything else in the trainer is free of family knowledge.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainer import catalog
+from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.config.schema.model import ModelConfig
+from trainer.config.schema.root import JobConfig
+from trainer.models import load
+from trainer.rng import normal
+
+Which = Literal["text", "vae", "denoiser"]
+TextEntry = dict[str, Tensor]
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """One validation picture; sizes in pixels."""
+
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    generator: torch.Generator
+    output_type: str = "pil"
+
+
+class Family(ABC):
+    """One model being trained; `modules` holds what is loaded at the moment."""
+
+    facts: FamilyFacts
+    encode_version = 1  # part of cache keys: raise it when encoding changes
+
+    def __init__(self, model: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.model = model
+        self.device = device
+        self.dtype = dtype
+        self.modules: dict[str, nn.Module] = {}
+        self.tokenizers: dict[str, Any] = {}
+        self.source = load.Source.of(model, self.facts)
+
+    # --- loading ---------------------------------------------------------------------------
+
+    def load(self, which: Which) -> None:
+        """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
+        if which == "text":
+            for fact in self.facts.text_encoders:
+                if fact.slot not in self.modules:
+                    self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
+                    encoder = load.text_encoder(self.source, fact, self.dtype)
+                    self.modules[fact.slot] = self._frozen(encoder)
+        elif which == "vae" and "vae" not in self.modules:
+            self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
+        elif which == "denoiser" and "denoiser" not in self.modules:
+            self.modules["denoiser"] = self._frozen(load.denoiser(self.source, self.dtype))
+
+    def _frozen(self, module: nn.Module) -> nn.Module:
+        return module.to(self.device).requires_grad_(False).eval()
+
+    def unload(self, which: Which) -> None:
+        """Drop a group of components and give its memory back."""
+        slots = [f.slot for f in self.facts.text_encoders] if which == "text" else [which]
+        for slot in slots:
+            self.modules.pop(slot, None)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @property
+    def denoiser(self) -> Any:
+        return self.modules["denoiser"]
+
+    @property
+    def vae_dtype(self) -> torch.dtype:
+        """As configured; else fp32 where the family needs it, else the compute dtype."""
+        chosen = self.model.components.vae.dtype
+        if chosen is not None:
+            return DTYPES[chosen]
+        return torch.float32 if self.facts.vae_fp32 else self.dtype
+
+    def identity(self, which: Which) -> str:
+        """Digest of weights, configuration, precision and encode version of a component group."""
+        dtype = self.vae_dtype if which == "vae" else self.dtype
+        return load.identity(self.source, which, (str(dtype), self.encode_version, *self.traits))
+
+    @property
+    def traits(self) -> tuple[Any, ...]:
+        """Options of the family that change what is encoded."""
+        return ()
+
+    @property
+    def scheduler_config(self) -> dict[str, Any]:
+        return self.source.scheduler_config
+
+    @property
+    def prediction(self) -> Prediction:
+        return self.facts.prediction
+
+    @property
+    def alphas_cumprod(self) -> Tensor | None:
+        return None
+
+    def enable_checkpointing(self) -> None:
+        self.denoiser.enable_gradient_checkpointing()
+
+    # --- text ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
+        """One entry per caption, batch dimension removed, on CPU."""
+
+    def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
+        """Stack entries; sequences of different length are padded with zeros at the end."""
+        return {key: _stack([item[key] for item in items]) for key in items[0]}
+
+    # --- pixels ----------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Pixels [B, 3, H, W] in -1..1 to normalised latents [B, C, h, w], fp32 on CPU.
+
+        The posterior is sampled with one keyed stream per picture, so a latent does not depend
+        on its neighbours in the batch.
+        """
+        vae: Any = self.modules["vae"]
+        posterior = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist
+        latents = posterior.mean.float().cpu()
+        if self.facts.latent_stat == "sample":
+            latents = latents + posterior.std.float().cpu() * normal(seeds, latents.shape[1:])
+        return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Inverse of `encode_media`: pixels in -1..1."""
+        vae: Any = self.modules["vae"]
+        raw = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+        return vae.decode(raw.to(self.device, vae.dtype), return_dict=False)[0]
+
+    # --- training and sampling -------------------------------------------------------------
+
+    @abstractmethod
+    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+        """Canonical prediction [B, C, h, w].
+
+        `time` is sigma [B] for flow, integer [B] for discrete families; `sizes` [B, 6] holds
+        original height and width, crop top and left, target height and width in pixels.
+        """
+
+    @abstractmethod
+    def pipeline(self) -> Any:
+        """The family's diffusers pipeline around the live denoiser, without text encoders."""
+
+    @abstractmethod
+    def pipeline_kwargs(
+        self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
+    ) -> dict[str, Any]:
+        """Arguments of one pipeline call; `text` and `negative` are single cache entries."""
+
+    def request_kwargs(self, request: ImageRequest) -> dict[str, Any]:
+        """Arguments that every pipeline takes."""
+        return {
+            "width": request.width,
+            "height": request.height,
+            "num_inference_steps": request.steps,
+            "generator": request.generator,
+            "output_type": request.output_type,
+        }
+
+    def batched(self, entry: TextEntry, key: str) -> Tensor:
+        """A cache entry's tensor as a batch of one, where the pipeline wants it."""
+        return entry[key][None].to(self.device, self.dtype)
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    longest = max(t.shape[0] for t in tensors) if tensors[0].ndim else 0
+    if all(t.shape == tensors[0].shape for t in tensors):
+        return torch.stack(list(tensors))
+    out = tensors[0].new_zeros((len(tensors), longest, *tensors[0].shape[1:]))
+    for row, tensor in zip(out, tensors, strict=True):
+        row[: tensor.shape[0]] = tensor
+    return out
+
+
+def build_family(config: JobConfig, device: torch.device, dtype: torch.dtype) -> Family:
+    """The family of the job; nothing is loaded yet."""
+    cls = catalog.load(catalog.FAMILIES[config.model.family])
+    return cls(config.model, device=device, dtype=dtype)

@@ -1,0 +1,131 @@
+"""Flux.1 (families.md §4.8): packed flow transformer with CLIP and T5 text.
+
+Checkpoints with a guidance embedding are trained at a constant scalar; those without sample with
+real classifier-free guidance. Padding tokens of the T5 text take part in attention, as in the
+original training, unless `model.options.flux.attention_mask` hides them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.catalog.families.flux import FACTS
+from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
+
+
+class Flux(Family):
+    facts = FACTS
+
+    @property
+    def max_tokens(self) -> int:
+        return self.model.max_tokens or 512
+
+    @property
+    def masked(self) -> bool:
+        return self.model.options.flux.attention_mask
+
+    @property
+    def traits(self) -> tuple[Any, ...]:
+        return (self.max_tokens, self.masked)
+
+    @torch.no_grad()
+    def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
+        embeds, pooled, _ = self._pipeline(text=True).encode_prompt(
+            list(captions),
+            prompt_2=None,
+            device=self.device,
+            max_sequence_length=self.max_tokens,
+        )
+        entries = [
+            {"prompt_embeds": e.cpu().clone(), "pooled_prompt_embeds": p.cpu().clone()}
+            for e, p in zip(embeds, pooled, strict=True)
+        ]
+        if self.masked:
+            for entry, mask in zip(entries, self._masks(captions), strict=True):
+                entry["mask"] = mask.bool()
+        return entries
+
+    def _masks(self, captions: Sequence[str]) -> Tensor:
+        return self.tokenizers["tokenizer_2"](
+            list(captions),
+            padding="max_length",
+            max_length=self.max_tokens,
+            truncation=True,
+            return_tensors="pt",
+        ).attention_mask
+
+    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+        batch, _, height, width = noisy.shape
+        tokens = pack(noisy.to(self.dtype))
+        embeds = text["prompt_embeds"].to(self.dtype)
+        out = self.denoiser(
+            hidden_states=tokens,
+            encoder_hidden_states=embeds,
+            pooled_projections=text["pooled_prompt_embeds"].to(self.dtype),
+            timestep=time,
+            img_ids=image_ids(height, width, noisy.device, self.dtype),
+            txt_ids=text_ids(embeds.shape[1], noisy.device, self.dtype),
+            guidance=self._guidance(batch, noisy.device),
+            joint_attention_kwargs=self._attention(text, tokens.shape[1]),
+            return_dict=False,
+        )[0]
+        return unpack(out, height, width)
+
+    def _guidance(self, batch: int, device: torch.device) -> Tensor | None:
+        if not self.denoiser.config.guidance_embeds:
+            return None
+        return torch.full((batch,), self.model.options.flux.guidance, device=device)
+
+    def _attention(self, text: TextEntry, image_tokens: int) -> dict[str, Tensor] | None:
+        """Boolean mask [B, 1, 1, L + S]: text padding hidden, all image tokens visible."""
+        if "mask" not in text:
+            return None
+        mask = text["mask"]
+        image = mask.new_ones((mask.shape[0], image_tokens))
+        return {"attention_mask": torch.cat([mask, image], 1)[:, None, None, :]}
+
+    def pipeline(self) -> Any:
+        return self._pipeline(text=False)
+
+    def _pipeline(self, *, text: bool) -> Any:
+        from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
+
+        return FluxPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler.from_config(self.scheduler_config),
+            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
+            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
+            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
+            text_encoder_2=self.modules["text_encoder_2"] if text else None,  # type: ignore[arg-type]
+            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,  # type: ignore[arg-type]
+            transformer=None if text else self.denoiser,  # type: ignore[arg-type]
+        )
+
+    def pipeline_kwargs(
+        self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
+    ) -> dict[str, Any]:
+        kwargs = self.request_kwargs(request) | {
+            "prompt_embeds": self.batched(text, "prompt_embeds"),
+            "pooled_prompt_embeds": self.batched(text, "pooled_prompt_embeds"),
+            "guidance_scale": request.guidance,
+        }
+        if not self.denoiser.config.guidance_embeds and request.guidance > 1 and negative:
+            kwargs |= {
+                "true_cfg_scale": request.guidance,
+                "negative_prompt_embeds": self.batched(negative, "prompt_embeds"),
+                "negative_pooled_prompt_embeds": self.batched(negative, "pooled_prompt_embeds"),
+            }
+        if "mask" in text:
+            patches = (request.height // 2) * (request.width // 2) // self.pixels_per_latent**2
+            mask = {"mask": text["mask"][None].to(self.device)}
+            kwargs["joint_attention_kwargs"] = self._attention(mask, patches)
+        return kwargs
+
+    @property
+    def pixels_per_latent(self) -> int:
+        vae: Any = self.modules["vae"]
+        return 2 ** (len(vae.config.block_out_channels) - 1)

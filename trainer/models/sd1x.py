@@ -1,0 +1,58 @@
+"""Stable Diffusion 1.x (families.md §4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.catalog.families.sd1x import FACTS
+from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.unet_discrete import UNetDiscrete
+
+
+class SD1X(UNetDiscrete):
+    facts = FACTS
+
+    @torch.no_grad()
+    def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
+        embeds, _ = self._pipeline(text=True).encode_prompt(
+            list(captions),
+            device=self.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
+        )
+        return [{"prompt_embeds": row.cpu().clone()} for row in embeds]
+
+    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+        return self.call(noisy, time, text["prompt_embeds"])
+
+    def pipeline(self) -> Any:
+        return self._pipeline(text=False)
+
+    def _pipeline(self, *, text: bool) -> Any:
+        from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+        return StableDiffusionPipeline(
+            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
+            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
+            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
+            unet=None if text else self.denoiser,  # type: ignore[arg-type]
+            scheduler=DDIMScheduler.from_config(self.sampling_config()),
+            safety_checker=None,  # type: ignore[arg-type]
+            feature_extractor=None,  # type: ignore[arg-type]
+            requires_safety_checker=False,
+        )
+
+    def pipeline_kwargs(
+        self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
+    ) -> dict[str, Any]:
+        kwargs = self.request_kwargs(request) | {
+            "prompt_embeds": self.batched(text, "prompt_embeds"),
+            "guidance_scale": request.guidance,
+        }
+        if request.guidance > 1 and negative is not None:
+            kwargs["negative_prompt_embeds"] = self.batched(negative, "prompt_embeds")
+        return kwargs

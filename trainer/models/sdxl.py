@@ -1,0 +1,86 @@
+"""Stable Diffusion XL base (families.md §4.2).
+
+Beside the text the UNet is told the original size, the crop offset and the target size of the
+picture. Checkpoints that set `force_zeros_for_empty_prompt` know the empty caption as zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.catalog.families.sdxl import FACTS
+from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
+
+
+class SDXL(UNetDiscrete):
+    facts = FACTS
+
+    @property
+    def zeros_for_empty(self) -> bool:
+        return bool(self.source.pipeline_config.get("force_zeros_for_empty_prompt", True))
+
+    @property
+    def traits(self) -> tuple[Any, ...]:
+        return (self.zeros_for_empty,)
+
+    @torch.no_grad()
+    def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
+        embeds, _, pooled, _ = self._pipeline(text=True).encode_prompt(
+            list(captions),
+            device=self.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=False,
+        )
+        entries = [
+            {"prompt_embeds": e.cpu().clone(), "pooled_prompt_embeds": p.cpu().clone()}
+            for e, p in zip(embeds, pooled, strict=True)
+        ]
+        if self.zeros_for_empty:
+            entries = [
+                e if caption else zeros_like_entry(e)
+                for e, caption in zip(entries, captions, strict=True)
+            ]
+        return entries
+
+    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+        condition = {
+            "text_embeds": text["pooled_prompt_embeds"].to(self.dtype),
+            "time_ids": sizes.to(self.dtype),
+        }
+        return self.call(noisy, time, text["prompt_embeds"], added_cond_kwargs=condition)
+
+    def pipeline(self) -> Any:
+        return self._pipeline(text=False)
+
+    def _pipeline(self, *, text: bool) -> Any:
+        from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+
+        return StableDiffusionXLPipeline(
+            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
+            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
+            text_encoder_2=self.modules["text_encoder_2"] if text else None,  # type: ignore[arg-type]
+            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
+            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,  # type: ignore[arg-type]
+            unet=None if text else self.denoiser,  # type: ignore[arg-type]
+            scheduler=EulerDiscreteScheduler.from_config(self.sampling_config()),
+            force_zeros_for_empty_prompt=self.zeros_for_empty,
+            add_watermarker=False,
+        )
+
+    def pipeline_kwargs(
+        self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
+    ) -> dict[str, Any]:
+        kwargs = self.request_kwargs(request) | {
+            "prompt_embeds": self.batched(text, "prompt_embeds"),
+            "pooled_prompt_embeds": self.batched(text, "pooled_prompt_embeds"),
+            "guidance_scale": request.guidance,
+        }
+        if request.guidance > 1 and negative is not None:
+            kwargs["negative_prompt_embeds"] = self.batched(negative, "prompt_embeds")
+            kwargs["negative_pooled_prompt_embeds"] = self.batched(negative, "pooled_prompt_embeds")
+        return kwargs

@@ -1,0 +1,52 @@
+"""Sub-base of the UNet families: a discrete noise schedule and 4-D latents as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.catalog.facts import Prediction
+from trainer.models.base import Family
+from trainer.objective.ddpm import zero_terminal_snr
+
+
+class UNetDiscrete(Family):
+    """Schedule and prediction type as the checkpoint's scheduler says, unless configured."""
+
+    @property
+    def prediction(self) -> Prediction:
+        chosen = self.model.prediction_type or self.scheduler_config.get("prediction_type")
+        return Prediction(chosen or self.facts.prediction)
+
+    @property
+    def alphas_cumprod(self) -> Tensor:
+        """fp32 [T] of the checkpoint's own schedule."""
+        from diffusers import DDPMScheduler
+
+        scheduler = DDPMScheduler.from_config(self.scheduler_config)
+        abar = scheduler.alphas_cumprod.float()
+        already = self.scheduler_config.get("rescale_betas_zero_snr", False)
+        return zero_terminal_snr(abar) if self.model.zero_terminal_snr and not already else abar
+
+    def sampling_config(self) -> dict[str, Any]:
+        """Scheduler configuration for sampling, with the training's own choices applied."""
+        config = dict(self.scheduler_config)
+        config["prediction_type"] = str(self.prediction)
+        if self.model.zero_terminal_snr:
+            config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+        return config
+
+    def call(self, noisy: Tensor, time: Tensor, text: Tensor, **extra: Any) -> Tensor:
+        return self.denoiser(
+            noisy.to(self.dtype),
+            time,
+            encoder_hidden_states=text.to(self.dtype),
+            return_dict=False,
+            **extra,
+        )[0]
+
+
+def zeros_like_entry(entry: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: torch.zeros_like(value) for key, value in entry.items()}
