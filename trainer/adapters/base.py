@@ -1,0 +1,57 @@
+"""What the loop knows of the weights it trains, be it an adapter or a whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import Parameter
+
+from trainer.findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One written file (or folder) and whether it read back as it should."""
+
+    path: Path
+    layout: str
+    keys: int
+    verified: bool
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Trainable(Protocol):
+    """Trained weights: named parameters, exact state, files for use."""
+
+    def parameters(self) -> dict[str, Parameter]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None: ...
+
+    def save(
+        self,
+        folder: Path,
+        *,
+        step: int,
+        tensors: Mapping[str, Tensor] | None = None,
+        suffix: str = "",
+    ) -> list[SavedFile]:
+        """Write the files that users load; `tensors` replaces the live values (an average)."""
+        ...
+
+    def base_scope(self) -> AbstractContextManager[None]:
+        """Within the block the model computes without what was trained."""
+        ...
+
+
+def copy_into(parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
+    """Overwrite parameters in place; names and shapes must agree."""
+    assert parameters.keys() == tensors.keys(), "checkpoint and model have other parameters"
+    for name, parameter in parameters.items():
+        parameter.data.copy_(tensors[name])

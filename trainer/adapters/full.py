@@ -1,0 +1,103 @@
+"""Full rank: all weights of the denoiser are trained, and saved as its diffusers folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from torch.nn import Parameter
+
+from trainer.adapters.base import SavedFile, copy_into
+from trainer.findings import Finding, finding
+from trainer.models.base import Family
+
+
+class FullRank:
+    """Every parameter of `family`'s denoiser."""
+
+    def __init__(self, family: Family, *, dtype: torch.dtype) -> None:
+        self.family = family
+        family.denoiser.to(dtype).requires_grad_(True).train()
+        self._parameters: dict[str, Parameter] = dict(family.denoiser.named_parameters())
+        self._start: dict[str, Tensor] | None = None
+
+    def parameters(self) -> dict[str, Parameter]:
+        return self._parameters
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: p.detach() for name, p in self._parameters.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        copy_into(self._parameters, tensors)
+
+    def save(
+        self,
+        folder: Path,
+        *,
+        step: int,
+        tensors: Mapping[str, Tensor] | None = None,
+        suffix: str = "",
+    ) -> list[SavedFile]:
+        path = folder / f"{self.family.facts.denoiser_slot}{suffix}"
+        with self._values(tensors):
+            self.family.denoiser.save_pretrained(path)
+            problems = verify_folder(path, self.state_dict())
+        return [SavedFile(path, "diffusers", len(self._parameters), not problems, problems)]
+
+    @contextmanager
+    def _values(self, tensors: Mapping[str, Tensor] | None) -> Iterator[None]:
+        """Within the block the module holds `tensors` instead of the live weights."""
+        if tensors is None:
+            yield
+            return
+        kept = {name: p.data for name, p in self._parameters.items()}
+        for name, p in self._parameters.items():
+            p.data = tensors[name].to(p.dtype)
+        try:
+            yield
+        finally:
+            for name, p in self._parameters.items():
+                p.data = kept[name]
+
+    @contextmanager
+    def base_scope(self) -> Iterator[None]:
+        """The weights before training, read again from where they came from."""
+        from trainer.models import load
+
+        if self._start is None:
+            base = load.denoiser(self.family.source, next(iter(self._parameters.values())).dtype)
+            self._start = {k: v.to(self.family.device) for k, v in base.named_parameters()}
+        with self._values(self._start):
+            yield
+
+
+def verify_folder(path: Path, expected: Mapping[str, Tensor]) -> list[Finding]:
+    """Every tensor present, finite and bit-equal in the files of the folder."""
+    seen: set[str] = set()
+    wrong: list[str] = []
+    for file in sorted(path.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as stream:
+            for name in stream.keys():  # noqa: SIM118
+                value = stream.get_tensor(name)
+                seen.add(name)
+                known = expected.get(name)
+                if known is not None and not torch.equal(value, known.cpu()):
+                    wrong.append(name)
+                if not torch.isfinite(value).all():
+                    wrong.append(name)
+    wrong += sorted(expected.keys() - seen)
+    if not wrong:
+        return []
+    return [
+        finding(
+            "LOR001",
+            f"{path.name}: {len(wrong)} tensors are missing, damaged or not finite, first "
+            f"{wrong[0]}",
+            where=str(path),
+            fix="the training state is intact: resume the run to write it again",
+        )
+    ]

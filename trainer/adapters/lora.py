@@ -1,0 +1,137 @@
+"""LoRA through PEFT (2106.09685) on the denoiser's own adapter interface.
+
+Trained weights are fp32 unless the optimiser keeps bf16 ones; the frozen base keeps its precision.
+Initial values come from the run's seed and leave the global generator as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from trainer.adapters import io, verify
+from trainer.adapters.base import SavedFile, copy_into
+from trainer.adapters.layouts import AdapterTensors
+from trainer.adapters.targets import target_modules
+from trainer.config.schema.adapter import AdapterConfig
+from trainer.models.base import Family
+from trainer.rng import stream_seed
+
+ADAPTER = "default"
+
+
+class LoRA:
+    """The adapter attached to `family`'s denoiser."""
+
+    def __init__(
+        self, config: AdapterConfig, family: Family, *, seed: int, dtype: torch.dtype
+    ) -> None:
+        from peft import LoraConfig
+
+        self.config = config
+        self.family = family
+        self.alpha = float(config.alpha if config.alpha is not None else config.rank)
+        self.peft_config = LoraConfig(
+            r=config.rank,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            lora_dropout=config.dropout,
+            init_lora_weights=True if config.init == "default" else "gaussian",
+            target_modules=target_modules(config, family),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
+            family.denoiser.add_adapter(self.peft_config, adapter_name=ADAPTER)
+        self._parameters: dict[str, Parameter] = {}
+        for name, parameter in family.denoiser.named_parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(dtype)
+                self._parameters[name.replace(f".{ADAPTER}.", ".")] = parameter
+        family.denoiser.train()
+        if config.init_from is not None:
+            self._start_from(Path(config.init_from))
+
+    def _start_from(self, path: Path) -> None:
+        modules = [name.rpartition(".lora_")[0] for name in self._parameters]
+        given = io.read_adapter(path, dict.fromkeys(modules))
+        check_fit(path, given.tensors, self._parameters)
+        copy_into(self._parameters, given.tensors)
+
+    def parameters(self) -> dict[str, Parameter]:
+        return self._parameters
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: p.detach() for name, p in self._parameters.items()}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        copy_into(self._parameters, tensors)
+
+    def tensors(self, values: Mapping[str, Tensor] | None = None) -> AdapterTensors:
+        """The adapter as files see it, on CPU."""
+        source = self.state_dict() if values is None else values
+        tensors = {k: v.detach().cpu().contiguous() for k, v in source.items()}
+        adapter = AdapterTensors(tensors, {})
+        return AdapterTensors(tensors, dict.fromkeys(adapter.modules, self.alpha))
+
+    def save(
+        self,
+        folder: Path,
+        *,
+        step: int,
+        tensors: Mapping[str, Tensor] | None = None,
+        suffix: str = "",
+    ) -> list[SavedFile]:
+        folder.mkdir(parents=True, exist_ok=True)
+        adapter = self.tensors(tensors)
+        facts = self.family.facts
+        saved = []
+        for layout in self.config.formats:
+            if layout == "diffusers":
+                path = io.write_diffusers(folder, facts, adapter, self._metadata(), suffix)
+            else:
+                notes = {"family": facts.key, "step": str(step), "format": "pt"}
+                path = io.write_comfyui(folder, facts, adapter, notes, suffix)
+            problems = verify.verify_file(path, adapter, trained=step > 0)
+            fatal = [p for p in problems if p.level == "error"]
+            if fatal:
+                path = verify.quarantine(path)
+            saved.append(SavedFile(path, layout, len(adapter.tensors), not fatal, problems))
+        return saved
+
+    def _metadata(self) -> dict[str, Any]:
+        """PEFT's own description of the adapter, in JSON types."""
+        plain = self.peft_config.to_dict()
+        return {k: sorted(v) if isinstance(v, set) else v for k, v in plain.items()}
+
+    @contextmanager
+    def base_scope(self) -> Iterator[None]:
+        self.family.denoiser.disable_adapters()
+        try:
+            yield
+        finally:
+            self.family.denoiser.enable_adapters()
+
+
+def check_fit(path: Path, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise when an adapter file does not have exactly the tensors of this adapter."""
+    from trainer.errors import DataError
+    from trainer.findings import finding
+
+    missing, unknown = wanted.keys() - given.keys(), given.keys() - wanted.keys()
+    shapes = [n for n in wanted.keys() & given.keys() if wanted[n].shape != given[n].shape]
+    if missing or unknown or shapes:
+        first = min([*missing, *unknown, *shapes])
+        raise DataError(
+            finding(
+                "LOR004",
+                f"the adapter does not fit: {len(missing)} tensors missing, {len(unknown)} "
+                f"unknown, {len(shapes)} of other shape, first {first}",
+                where=str(path),
+                fix="use the same adapter.rank and targets as the file was made with",
+            )
+        )
