@@ -26,9 +26,15 @@ app = group("Job files.")
 GROUP = group("Effective values, their origin, and the schema.")
 
 FILE = typer.Argument(None, metavar="FILE|-", help="TOML, YAML or JSON job file.")
-PRESET = typer.Option(None, "--preset", autocompletion=complete.presets, help="Preset instead of a file.")
+PRESET = typer.Option(
+    None, "--preset", autocompletion=complete.presets, help="Preset instead of a file."
+)
 SET = typer.Option(
-    [], "--set", metavar="KEY=VALUE", autocompletion=complete.assignments, help="Override one key; repeatable."
+    [],
+    "--set",
+    metavar="KEY=VALUE",
+    autocompletion=complete.assignments,
+    help="Override one key; repeatable.",
 )
 UNSET = typer.Option([], "--unset", metavar="KEY", help="Forget one key of the file; repeatable.")
 FORMAT = typer.Option(None, "--format", metavar="toml|yaml|json", help="Format of standard input.")
@@ -119,7 +125,10 @@ def fix(
 @verb(app)
 def explain(
     key: str = typer.Argument(
-        ..., metavar="KEY|CODE", autocompletion=complete.config_keys, help="Such as optimizer.lr, or CFG004."
+        ...,
+        metavar="KEY|CODE",
+        autocompletion=complete.config_keys,
+        help="Such as optimizer.lr, or CFG004.",
     ),
 ) -> None:
     """Explain a configuration key, or a finding code."""
@@ -142,7 +151,16 @@ def explain(
 def _explanation(data: dict[str, Any]) -> str:
     """The facts about a key as `name  value` lines; empty ones are left out."""
     lines = [data["key"], f"  {data['doc']}"]
-    for name in ("type", "default", "bounds", "choices", "families", "keys", "related", "other_names"):
+    for name in (
+        "type",
+        "default",
+        "bounds",
+        "choices",
+        "families",
+        "keys",
+        "related",
+        "other_names",
+    ):
         value = data.get(name)
         if value is None or value == {} or value == []:
             continue
@@ -154,7 +172,9 @@ def _explanation(data: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n               ".join(f"{k}: {v}" if v not in ("", None) else str(k) for k, v in value.items())
+        return "\n               ".join(
+            f"{k}: {v}" if v not in ("", None) else str(k) for k, v in value.items()
+        )
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -177,7 +197,10 @@ def show(
         {"key": path, "value": value, "origin": str(result.origin(path))}
         for path, value in leaves(result.effective())
     ]
-    columns = [column("key"), Column("value", lambda r: r["value"], text=lambda r: _value_text(r["value"]))]
+    columns = [
+        column("key"),
+        Column("value", lambda r: r["value"], text=lambda r: _value_text(r["value"])),
+    ]
     if origin:
         columns.append(column("origin"))
     else:

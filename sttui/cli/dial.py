@@ -11,7 +11,9 @@ app = group("Transport.")
 
 @verb(app, "dial-stdio", hidden=True)
 def dial_stdio(
-    socket: str | None = typer.Option(None, "--socket", metavar="PATH", help="Socket of the daemon."),
+    socket: str | None = typer.Option(
+        None, "--socket", metavar="PATH", help="Socket of the daemon."
+    ),
 ) -> None:
     """Connect standard input and output to the local daemon."""
     from pathlib import Path

@@ -81,7 +81,15 @@ def prepare(result: Resolved, text: str, *, name: str, out: Path | None) -> RunD
 def train(run: RunDir, *, show: Callable[[str], None] = narrate.progress) -> Outcome:
     """Train in `run` until the child ends; its exit code is the outcome."""
     tail = EventTail(run.events, run.events.stat().st_size if run.events.exists() else 0)
-    line = [sys.executable, "-m", "trainer", "train", str(run.effective), "--run-dir", str(run.path)]
+    line = [
+        sys.executable,
+        "-m",
+        "trainer",
+        "train",
+        str(run.effective),
+        "--run-dir",
+        str(run.path),
+    ]
     run.exit.unlink(missing_ok=True)
     with run.log.open("ab") as log:
         child = subprocess.Popen(
@@ -99,7 +107,7 @@ def _follow(
     seen: list[dict[str, Any]],
     show: Callable[[str], None],
 ) -> int:
-    throttle = _Throttle(0.0 if narrate.is_terminal() else PLAIN_EVERY_S)
+    throttle = Throttle(0.0 if narrate.is_terminal() else PLAIN_EVERY_S)
     while True:
         try:
             code: int | None = child.wait(timeout=POLL_S)
@@ -107,12 +115,12 @@ def _follow(
             code = None
         for event in tail.poll():
             seen.append(event)
-            _show(event, throttle, show)
+            show_event(event, throttle, show)
         if code is not None:
             return code
 
 
-class _Throttle:
+class Throttle:
     """Whether a progress line is due; the first one always is."""
 
     def __init__(self, every_s: float) -> None:
@@ -127,7 +135,8 @@ class _Throttle:
         return True
 
 
-def _show(event: dict[str, Any], throttle: _Throttle, show: Callable[[str], None]) -> None:
+def show_event(event: dict[str, Any], throttle: Throttle, show: Callable[[str], None]) -> None:
+    """One event of a run for people; progress only as often as the throttle lets it."""
     kind = event["kind"]
     if kind == "finding":
         narrate.report([Finding(**event["finding"])])

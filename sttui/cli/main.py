@@ -74,11 +74,11 @@ def _failed(error: Exception, args: list[str]) -> int:
 
 def _explained(error: Exception):
     """Exit code and findings of any exception."""
-    from trainer.errors import TrainerError
-    from trainer.findings import finding
+    from typer.exceptions import TyperException
 
     from stdaemon.client.errors import ClientError
-    from typer.exceptions import TyperException
+    from trainer.errors import TrainerError
+    from trainer.findings import finding
 
     match error:
         case CliError():

@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,18 @@ def stream(record: Any, show: Callable[[Any], str]) -> None:
         _line(show(record))
 
 
+def repeated(show: Callable[[], None], every_s: float | None) -> None:
+    """Show once, or again and again until interrupted; a terminal is redrawn in place."""
+    if every_s is None:
+        show()
+        return
+    while True:
+        if is_terminal() and not current.machine:
+            _write("\x1b[H\x1b[2J")
+        show()
+        time.sleep(every_s)
+
+
 def raw(data: str) -> None:
     """Text as it is (log output), without an added newline."""
     _write(data)
@@ -174,7 +187,9 @@ def _chosen(columns: Sequence[Column], *, wide: bool) -> list[Column]:
 def _unknown_field(name: str, known: Sequence[str]) -> Exception:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return usage(f"there is no field {name!r}", fix=f"{hint}fields: {', '.join(sorted(set(known)))}")
+    return usage(
+        f"there is no field {name!r}", fix=f"{hint}fields: {', '.join(sorted(set(known)))}"
+    )
 
 
 def _csv(records: Iterable[Any], columns: Sequence[Column]) -> None:
@@ -200,7 +215,9 @@ def _aligned(records: Sequence[Any], columns: Sequence[Column]) -> None:
 
     cells = [[" ".join(c.shown(item).split()) for c in columns] for item in records]
     head = [[c.name.upper() for c in columns]] if current.headers else []
-    widths = [max((cell_len(row[i]) for row in head + cells), default=0) for i in range(len(columns))]
+    widths = [
+        max((cell_len(row[i]) for row in head + cells), default=0) for i in range(len(columns))
+    ]
     limit = _screen_width()
     for number, row in enumerate(head + cells):
         item = records[number - len(head)] if number >= len(head) else None

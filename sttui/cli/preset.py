@@ -27,7 +27,12 @@ COLUMNS: Sequence[Column] = (
     column("name"),
     column("family"),
     column("mode"),
-    Column("vram", lambda p: p["vram_gb"], text=lambda p: f"{p['vram_gb']} GB" if p["vram_gb"] else "–", right=True),
+    Column(
+        "vram",
+        lambda p: p["vram_gb"],
+        text=lambda p: f"{p['vram_gb']} GB" if p["vram_gb"] else "–",
+        right=True,
+    ),
     column("title"),
     column("notes", wide=True),
 )
@@ -63,7 +68,9 @@ def _remote() -> list[dict[str, Any]]:
 
 @verb(GROUP)
 def show(
-    name: str = typer.Argument(..., autocompletion=complete.presets, help="Such as flux/lora-24gb."),
+    name: str = typer.Argument(
+        ..., autocompletion=complete.presets, help="Such as flux/lora-24gb."
+    ),
 ) -> None:
     """Print a preset."""
     if _is_remote():

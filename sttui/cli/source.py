@@ -31,10 +31,14 @@ class JobSource:
         return Path(self.name).stem if self.name not in ("-", "") else ""
 
 
-def read_source(file: str | None, preset: str | None = None, format: str | None = None) -> JobSource:
+def read_source(
+    file: str | None, preset: str | None = None, format: str | None = None
+) -> JobSource:
     """The job that FILE, `-` or `--preset` names; exactly one of them."""
     if (file is None) == (preset is None):
-        raise usage("name a job file, - for standard input, or --preset NAME", fix="give one of them")
+        raise usage(
+            "name a job file, - for standard input, or --preset NAME", fix="give one of them"
+        )
     if preset is not None:
         from trainer.config.presets import preset_path
 
@@ -45,7 +49,9 @@ def read_source(file: str | None, preset: str | None = None, format: str | None 
     assert file is not None
     path = Path(file)
     text = _read(path)
-    return JobSource(text, format or FORMATS.get(path.suffix.lower(), "toml"), file, path.resolve().parent)
+    return JobSource(
+        text, format or FORMATS.get(path.suffix.lower(), "toml"), file, path.resolve().parent
+    )
 
 
 def _read(path: Path) -> str:
@@ -66,14 +72,18 @@ def _stdin(format: str | None) -> JobSource:
     from trainer.config.load import guess_format
 
     if sys.stdin is None or sys.stdin.isatty():
-        raise usage("standard input is a terminal", fix="pipe a job file into it: stune submit - < FILE")
+        raise usage(
+            "standard input is a terminal", fix="pipe a job file into it: stune submit - < FILE"
+        )
     data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
     if len(data) > MAX_STDIN_BYTES:
         raise usage("standard input is larger than 1 MiB", fix="a job file is a short text")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise usage("standard input is not UTF-8 text", fix="pipe a TOML, YAML or JSON file") from None
+        raise usage(
+            "standard input is not UTF-8 text", fix="pipe a TOML, YAML or JSON file"
+        ) from None
     if not text.strip():
         raise usage("standard input is empty", fix="pipe a TOML, YAML or JSON file into it")
     return JobSource(text, format or guess_format(text), "-", Path.cwd())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sttui.cli import narrate, output
-from sttui.cli.config import FORMAT, FILE, PRESET, SET, UNSET
+from sttui.cli.config import FILE, FORMAT, PRESET, SET, UNSET
 from sttui.cli.failure import CliError
 from sttui.cli.source import read_source
 from sttui.cli.verb import group, verb
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 app = group("Train without a daemon.")
 DEMO_PRESET = "demo/style"
 
-OUT = typer.Option(None, "--out", "--run-dir", metavar="DIR", help="Run directory; an old one is continued.")
+OUT = typer.Option(
+    None, "--out", "--run-dir", metavar="DIR", help="Run directory; an old one is continued."
+)
 
 
 @verb(app)
@@ -87,7 +89,11 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     outcome.events = list(read_events(outcome.run.events)) if outcome.run.events.exists() else []
     before, after = outcome.first("eval"), outcome.last("eval")
     end = outcome.last("run.end") or {}
-    adapters = {e["layout"]: str(outcome.run.path / e["path"]) for e in outcome.events if e["kind"] == "adapter.saved"}
+    adapters = {
+        e["layout"]: str(outcome.run.path / e["path"])
+        for e in outcome.events
+        if e["kind"] == "adapter.saved"
+    }
     grid = outcome.last("grid.saved")
     compare = outcome.run.samples / "compare.png"
     return {
@@ -114,7 +120,11 @@ COLUMNS = (
     Column("step", attr("step")),
     Column("held-out loss", attr("loss_after"), text=_change("loss_before", "loss_after")),
     Column("style distance", attr("style_after"), text=_change("style_before", "style_after")),
-    Column("adapters", attr("adapters"), text=lambda r: "\n                ".join(r["adapters"].values()) or "–"),
+    Column(
+        "adapters",
+        attr("adapters"),
+        text=lambda r: "\n                ".join(r["adapters"].values()) or "–",
+    ),
     Column("pictures", attr("pictures")),
     Column("before/after", attr("compare")),
     Column("run directory", attr("run_dir")),

@@ -25,7 +25,9 @@ _CONFIG, _HOST, _ABOUT = "Configuration", "Host and daemon", "About"
 SECTIONS = (_START, _WATCH, _STEER, _CONFIG, _HOST, _ABOUT)
 
 VERBS: dict[str, Entry] = {
-    "demo": Entry("train", "Train a real adapter on the built-in demo model; needs no daemon.", _START),
+    "demo": Entry(
+        "train", "Train a real adapter on the built-in demo model; needs no daemon.", _START
+    ),
     "submit": Entry("submit", "Queue a job.", _START),
     "run": Entry("submit", "Queue a job and follow it until it ends.", _START),
     "train": Entry("train", "Train in the foreground, without a daemon.", _START),
@@ -47,10 +49,14 @@ VERBS: dict[str, Entry] = {
     "lint": Entry("config", "Check a job file.", _CONFIG),
     "fix": Entry("config", "Apply the mechanical fixes of lint to a job file.", _CONFIG),
     "explain": Entry("config", "Explain a configuration key, or a finding code.", _CONFIG),
-    "config": Entry("config", "Effective values, their origin, and the schema.", _CONFIG, group=True),
+    "config": Entry(
+        "config", "Effective values, their origin, and the schema.", _CONFIG, group=True
+    ),
     "preset": Entry("preset", "Ready-made job files.", _CONFIG, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
-    "daemon": Entry("daemon", "Start, stop and inspect the daemon of this machine.", _HOST, group=True),
+    "daemon": Entry(
+        "daemon", "Start, stop and inspect the daemon of this machine.", _HOST, group=True
+    ),
     "doctor": Entry("doctor", "Check this installation.", _HOST),
     "info": Entry("about", "Print versions and paths.", _ABOUT),
     "spec": Entry("about", "Print all verbs, options and exit codes as JSON.", _ABOUT),

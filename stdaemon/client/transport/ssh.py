@@ -77,9 +77,13 @@ class SshConnector:
 
     def remote_command(self) -> str:
         """What the remote shell gets; a leading ~/ stays unquoted so that it expands there."""
-        home, rest = ("~/", self.remote_cli[2:]) if self.remote_cli.startswith("~/") else (
-            "",
-            self.remote_cli,
+        home, rest = (
+            ("~/", self.remote_cli[2:])
+            if self.remote_cli.startswith("~/")
+            else (
+                "",
+                self.remote_cli,
+            )
         )
         line = f"{home}{shlex.quote(rest)} dial-stdio"
         return f"{line} --socket {shlex.quote(self.socket_path)}" if self.socket_path else line
@@ -121,7 +125,9 @@ class SshConnector:
             )
         )
 
-    def _failed(self, child: subprocess.Popen[bytes], noise: bytes, errors: IO[bytes]) -> Unreachable:
+    def _failed(
+        self, child: subprocess.Popen[bytes], noise: bytes, errors: IO[bytes]
+    ) -> Unreachable:
         """Why there was no preamble, from ssh's exit status and what was printed."""
         try:
             code: int | None = child.wait(timeout=1.0)

@@ -1,0 +1,152 @@
+"""Verbs that queue a job: submit and run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from sttui.cli import narrate, output
+from sttui.cli.config import FILE, FORMAT, PRESET, SET
+from sttui.cli.connect import client, started_client
+from sttui.cli.failure import CliError
+from sttui.cli.source import read_source
+from sttui.cli.verb import group, verb
+from sttui.format.jobs import JOB_COLUMNS
+
+if TYPE_CHECKING:
+    from stdaemon.wire.jobs import Job
+
+app = group("Queue jobs.")
+
+NAME = typer.Option(None, "--name", metavar="TEXT", help="Name of the job.")
+ONCE = typer.Option(
+    None,
+    "--once",
+    "--request-id",
+    metavar="KEY",
+    help="Submit at most once per KEY; again returns the same job.",
+)
+DRY = typer.Option(False, "--dry-run", help="Check everything and say what would be queued.")
+
+
+@verb(app)
+def submit(
+    file: str | None = FILE,
+    preset: str | None = PRESET,
+    set_: list[str] = SET,
+    format: str | None = FORMAT,
+    name: str | None = NAME,
+    once: str | None = ONCE,
+    hold: bool = typer.Option(False, "--hold", help="Do not start it until released."),
+    wait: bool = typer.Option(
+        False, "--wait", help="Wait for its end; the exit code tells how it ended."
+    ),
+    dry_run: bool = DRY,
+) -> None:
+    """Queue a job.
+
+    Starts the daemon of this machine when none runs. Prints the job; `-o id` prints only its id.
+    """
+    if dry_run:
+        _dry_run(file, preset, set_, format, name)
+        return
+    job = _submit(file, preset, set_, format, name, once, hold)
+    if not wait:
+        _print(job)
+        return
+    from sttui.cli.wait import until_end
+
+    narrate.say(f"{job.id} {job.name}: {job.state}")
+    ended = until_end(client(), job.id)
+    _print(ended)
+    _exit_as(ended)
+
+
+@verb(app)
+def run(
+    file: str | None = FILE,
+    preset: str | None = PRESET,
+    set_: list[str] = SET,
+    format: str | None = FORMAT,
+    name: str | None = NAME,
+    once: str | None = ONCE,
+) -> None:
+    """Queue a job and follow it until it ends.
+
+    Ctrl-C detaches and leaves the job running; the exit code tells how the job ended.
+    """
+    from sttui.cli.follow import attach
+
+    job = _submit(file, preset, set_, format, name, once, hold=False)
+    narrate.say(f"{job.id} {job.name}: {job.state}")
+    try:
+        ended = attach(client(), job.id)
+    except KeyboardInterrupt:
+        narrate.say(f"detached; the job goes on. Follow it: stune logs -f {job.id}")
+        _print(client().job(job.id))
+        raise CliError(narrate.INTERRUPTED) from None
+    _print(ended)
+    _exit_as(ended)
+
+
+def _submit(
+    file: str | None,
+    preset: str | None,
+    set_: list[str],
+    format: str | None,
+    name: str | None,
+    once: str | None,
+    hold: bool,
+) -> Job:
+    from stdaemon.wire.jobs import JobSubmit
+
+    source = read_source(file, preset, format)
+    request = JobSubmit(
+        text=source.text,
+        format=source.format,
+        base_dir=str(source.base_dir),
+        overrides=set_,
+        name=name,
+        request_id=once,
+        hold=hold,
+    )
+    return started_client().submit(request)
+
+
+def _dry_run(
+    file: str | None, preset: str | None, set_: list[str], format: str | None, name: str | None
+) -> None:
+    """Check the job here and print what would be queued."""
+    from sttui.cli.config import resolved
+    from trainer.findings import at_or_above
+
+    result = resolved(file, preset, set_, [], format)
+    errors = at_or_above(result.findings, "error")
+    if errors or result.config is None:
+        raise CliError(narrate.FINDINGS, *(errors or result.findings))
+    narrate.report(result.findings)
+    config = result.config
+    facts = {
+        "name": name or config.job.name,
+        "family": config.model.family,
+        "mode": config.model.mode,
+        "steps": config.train.steps,
+        "epochs": config.train.epochs,
+        "dry_run": True,
+    }
+    from sttui.format.columns import column
+
+    shown = [column(key) for key, value in facts.items() if value is not None and key != "dry_run"]
+    output.record("submit-plan/1", facts, shown, id="name", findings=result.findings)
+    narrate.say("nothing was queued (--dry-run)")
+
+
+def _print(job: Job) -> None:
+    output.record("job/1", job, [c for c in JOB_COLUMNS if not c.wide])
+
+
+def _exit_as(job: Job) -> None:
+    code = narrate.exit_of_job(str(job.state))
+    if code:
+        raise CliError(code)
