@@ -210,7 +210,7 @@ CODES: dict[str, str] = {
     "ENV116": "The command line failed inside: a defect of ours. `--debug` shows the traceback.",
     "ENV117": "The daemon did not start, or did not answer in time after its start.",
     "ENV118": "A file could not be written or read by the command line.",
-    "ENV120": "doctor: the Python version is older than the product needs.",
+    "ENV120": "doctor: the Python that runs the product.",
     "ENV121": "doctor: a package that training needs is not installed; client and daemon work.",
     "ENV122": "doctor: there is no ssh program, so remote hosts cannot be used.",
     "ENV123": "doctor: no GPU driver was found; training runs on the CPU.",

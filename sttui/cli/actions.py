@@ -1,25 +1,22 @@
 """Verbs that steer jobs: stop, cancel, pause, resume, rerun, release, checkpoint.
 
-One client call each, so all but `cancel` are made from one function. Repeating a command on a job that already is where it should be is success.
+One client call each, so all but `cancel` are made from one function. Repeating a command on a job
+that already is where it should be is success.
 """
 
 from __future__ import annotations
 
 import typer
 
-from sttui.cli import complete, narrate, output
+from sttui.cli import narrate, output
 from sttui.cli.connect import client
+from sttui.cli.options import IDS_FROM, JOBS, WHERE
 from sttui.cli.select import select_ids
 from sttui.cli.verb import group, verb
 from sttui.format.jobs import JOB_COLUMNS
 
 app = group("Steer jobs.")
 
-JOBS = typer.Argument(
-    None, metavar="JOB...", autocompletion=complete.jobs, help="Ids, names, @last or @running."
-)
-WHERE = typer.Option(None, "--where", metavar="TEST", help="Such as 'state=failed and name~flux'.")
-IDS_FROM = typer.Option(None, "--ids-from", metavar="-", help="Read ids from standard input.")
 DRY = typer.Option(False, "--dry-run", help="Say which jobs are meant, do nothing.")
 REASON = typer.Option(None, "--reason", metavar="TEXT", help="Kept in the history of the job.")
 REQUEST = typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sttui.cli import output
 from sttui.cli.connect import client
-from sttui.cli.jobs import JOB
+from sttui.cli.options import JOB
 from sttui.cli.select import select_one
 from sttui.cli.verb import group, verb
 from sttui.format.columns import Column, attr, column

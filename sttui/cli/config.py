@@ -15,6 +15,7 @@ import typer
 
 from sttui.cli import complete, narrate, output
 from sttui.cli.failure import CliError, usage
+from sttui.cli.options import FILE, FORMAT, PRESET, SET, UNSET
 from sttui.cli.source import read_source
 from sttui.cli.verb import group, verb
 from sttui.format.columns import Column, column
@@ -25,19 +26,6 @@ if TYPE_CHECKING:
 app = group("Job files.")
 GROUP = group("Effective values, their origin, and the schema.")
 
-FILE = typer.Argument(None, metavar="FILE|-", help="TOML, YAML or JSON job file.")
-PRESET = typer.Option(
-    None, "--preset", autocompletion=complete.presets, help="Preset instead of a file."
-)
-SET = typer.Option(
-    [],
-    "--set",
-    metavar="KEY=VALUE",
-    autocompletion=complete.assignments,
-    help="Override one key; repeatable.",
-)
-UNSET = typer.Option([], "--unset", metavar="KEY", help="Forget one key of the file; repeatable.")
-FORMAT = typer.Option(None, "--format", metavar="toml|yaml|json", help="Format of standard input.")
 FAIL_ON = typer.Option("error", "--fail-on", metavar="LEVEL", help="info, warn or error.")
 
 
@@ -128,7 +116,7 @@ def explain(
         ...,
         metavar="KEY|CODE",
         autocompletion=complete.config_keys,
-        help="Such as optimizer.lr, or CFG004.",
+        help="optimizer.lr, CFG004 …",
     ),
 ) -> None:
     """Explain a configuration key, or a finding code."""
@@ -146,6 +134,12 @@ def explain(
     except ConfigError as error:
         raise CliError(narrate.USAGE, *error.findings) from None
     output.text("explain/1", _explanation(asdict(found)), asdict(found))
+
+
+_FACTS = (
+    *("type", "default", "bounds", "choices"),
+    *("families", "keys", "related", "other_names"),
+)
 
 
 def _explanation(data: dict[str, Any]) -> str:
@@ -172,9 +166,9 @@ def _explanation(data: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return "\n               ".join(
-            f"{k}: {v}" if v not in ("", None) else str(k) for k, v in value.items()
-        )
+        pairs = (f"{k}: {v}" if v not in ("", None) else str(k) for k, v in value.items())
+        return "
+               ".join(pairs)
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

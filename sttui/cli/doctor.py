@@ -58,8 +58,6 @@ def _checks() -> Iterator[Finding]:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return finding("ENV120", f"Python {version} is too old", fix="use Python 3.11 or newer")
     return finding("ENV120", f"Python {version}", level="info", where=sys.executable)
 
 

@@ -14,7 +14,7 @@ import typer
 from sttui.cli import complete, narrate, output
 from sttui.cli.connect import client, patient
 from sttui.cli.invocation import current
-from sttui.cli.jobs import JOB
+from sttui.cli.options import JOB
 from sttui.cli.select import select_one
 from sttui.cli.verb import group, verb
 from sttui.format.progress import event_line
@@ -125,7 +125,8 @@ def _run_line(record: dict[str, Any]) -> str:
 def _daemon_line(event: Any) -> str:
     data = event.data or {}
     facts = "  ".join(f"{k}={v}" for k, v in data.items() if not isinstance(v, dict | list))
-    return f"{event.seq or '':>6}  {clock(event.ts)}  {event.kind:<14}  {event.job or '':<8}  {facts}".rstrip()
+    head = f"{event.seq or '':>6}  {clock(event.ts)}  {event.kind:<14}  {event.job or '':<8}"
+    return f"{head}  {facts}".rstrip()
 
 
 def attach(daemon: Client, id: str) -> JobDetail:

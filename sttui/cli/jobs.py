@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from sttui.cli import complete, narrate, output
+from sttui.cli import narrate, output
 from sttui.cli.connect import client
 from sttui.cli.failure import usage
+from sttui.cli.options import JOB, WHERE
 from sttui.cli.select import parse_where, select_one
 from sttui.cli.verb import group, verb
 from sttui.format.jobs import DETAIL_COLUMNS, JOB_COLUMNS
@@ -14,10 +15,6 @@ from sttui.format.states import STATES
 
 app = group("Jobs.")
 WATCH_S = 2.0
-
-JOB = typer.Argument(
-    ..., metavar="JOB", autocompletion=complete.jobs, help="Id, its start, name, number or @last."
-)
 
 
 def _states(incomplete: str) -> list[str]:
@@ -29,9 +26,7 @@ def jobs(
     state: list[str] = typer.Option(
         [], "--state", autocompletion=_states, help="Only these states; repeatable."
     ),
-    where: str | None = typer.Option(
-        None, "--where", metavar="TEST", help="Such as 'state=failed and name~flux'."
-    ),
+    where: str | None = WHERE,
     limit: int = typer.Option(50, "--limit", "-n", min=1, help="At most so many, newest first."),
     all_: bool = typer.Option(False, "--all", "-a", help="All of them."),
     watch: bool = typer.Option(False, "--watch", "-w", help="Show the list again and again."),

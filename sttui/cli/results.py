@@ -9,7 +9,7 @@ import typer
 
 from sttui.cli import narrate, output
 from sttui.cli.connect import client
-from sttui.cli.jobs import JOB
+from sttui.cli.options import JOB
 from sttui.cli.select import select_one
 from sttui.cli.verb import group, verb
 from sttui.format.columns import Column, column

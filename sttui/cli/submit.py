@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from sttui.cli import narrate, output
-from sttui.cli.config import FILE, FORMAT, PRESET, SET
 from sttui.cli.connect import client, started_client
 from sttui.cli.failure import CliError
+from sttui.cli.options import FILE, FORMAT, PRESET, SET
 from sttui.cli.source import read_source
 from sttui.cli.verb import group, verb
 from sttui.format.jobs import JOB_COLUMNS

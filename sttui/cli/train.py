@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sttui.cli import narrate, output
-from sttui.cli.config import FILE, FORMAT, PRESET, SET, UNSET
 from sttui.cli.failure import CliError
+from sttui.cli.options import FILE, FORMAT, PRESET, SET, UNSET
 from sttui.cli.source import read_source
 from sttui.cli.verb import group, verb
 from sttui.format.columns import Column, attr

@@ -6,6 +6,7 @@ resumable, 6 failed), or 1 when it can no longer come true or time ran out.
 
 from __future__ import annotations
 
+import operator
 import re
 import time
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sttui.cli import complete, narrate, output
+from sttui.cli import narrate, output
 from sttui.cli.connect import client, patient
 from sttui.cli.failure import CliError, usage
+from sttui.cli.options import IDS_FROM, JOBS, WHERE
 from sttui.cli.select import select_ids
 from sttui.cli.values import parse_duration
 from sttui.cli.verb import group, verb
@@ -32,6 +34,7 @@ app = group("Wait.")
 
 POLL_S = (0.1, 1.0)  # first and longest pause between two looks
 SEVERITY = (narrate.OK, narrate.FINDINGS, narrate.INTERRUPTED, narrate.FAILED, narrate.REFUSED)
+_SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _NUMBER = re.compile(r"^(step|[\w./-]+?)\s*(>=|<=|>|<)\s*([-+\d.eE]+)$")
 
 
@@ -76,13 +79,9 @@ def _holds(value: float | None, sign: str, limit: float) -> bool:
 
 @verb(app)
 def wait(
-    jobs: list[str] | None = typer.Argument(
-        None, metavar="JOB...", autocompletion=complete.jobs, help="Ids, names, @last or @running."
-    ),
-    where: str | None = typer.Option(None, "--where", metavar="TEST", help="Such as 'name~sweep'."),
-    ids_from: str | None = typer.Option(
-        None, "--ids-from", metavar="-", help="Read ids from standard input."
-    ),
+    jobs: list[str] | None = JOBS,
+    where: str | None = WHERE,
+    ids_from: str | None = IDS_FROM,
     any_: bool = typer.Option(False, "--any", help="The first job that fulfils it is enough."),
     for_: str | None = typer.Option(
         None, "--for", metavar="TEST", help="STATE, step>=N or METRIC<X."

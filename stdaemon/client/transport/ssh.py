@@ -91,7 +91,7 @@ class SshConnector:
     def connect(self, timeout_s: float | None = None) -> socket.socket:
         """A socket whose far end is the remote daemon."""
         ours, theirs = socket.socketpair()
-        errors = tempfile.TemporaryFile()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read after the child ended
         try:
             child = subprocess.Popen(
                 self.command(),
@@ -153,8 +153,8 @@ def _diagnose(code: int | None, last: str, host: str) -> tuple[str, str]:
     if code in (126, 127):
         return (
             f"stune was not found on {host}",
-            "install it there, or set remote_cli to its full path in hosts.toml "
-            "(non-interactive shells have a short PATH)",
+            "install it there, or set remote_cli to its full path in hosts.toml: "
+            "shells without a terminal have a short PATH",
         )
     if code is None:
         return f"{host} did not answer in time", "check the address and the network"
