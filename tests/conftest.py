@@ -1,0 +1,35 @@
+"""Shared fixtures: offline, single-threaded, tiny models built once per session."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny model by family name, built on first use."""
+    from tests.support.tiny import make_tiny
+
+    made: dict[str, Path] = {}
+
+    def build(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = make_tiny(kind, tmp_path_factory.mktemp("tiny") / kind)
+        return made[kind]
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own homes."""
+    monkeypatch.setenv("STUNE_HOME", str(tmp_path / "home"))
