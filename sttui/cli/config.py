@@ -167,8 +167,7 @@ def _explanation(data: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         pairs = (f"{k}: {v}" if v not in ("", None) else str(k) for k, v in value.items())
-        return "
-               ".join(pairs)
+        return "\n               ".join(pairs)
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

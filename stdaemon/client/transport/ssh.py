@@ -153,8 +153,7 @@ def _diagnose(code: int | None, last: str, host: str) -> tuple[str, str]:
     if code in (126, 127):
         return (
             f"stune was not found on {host}",
-            "install it there, or set remote_cli to its full path in hosts.toml: "
-            "shells without a terminal have a short PATH",
+            "install it there, or set remote_cli to its full path in hosts.toml",
         )
     if code is None:
         return f"{host} did not answer in time", "check the address and the network"
