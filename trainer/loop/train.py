@@ -7,6 +7,8 @@ honour requests. The checkpoint comes before sampling, so an interruption there 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from trainer.data.prepare import make_loader
 from trainer.errors import Preempted
@@ -37,19 +39,24 @@ def train(session: Session, config) -> int:
     )
     validation = Validation(parts, session)
     with session.phase("train"):
-        steps(parts, session, buffer, validation, start)
+        steps(parts, session, buffer, validation, start, progress.data if progress else None)
         saving.publish(parts, session, session.step)
     return session.step
 
 
 def steps(
-    parts: Parts, session: Session, buffer: ScalarBuffer, validation: Validation, start: int
+    parts: Parts,
+    session: Session,
+    buffer: ScalarBuffer,
+    validation: Validation,
+    start: int,
+    data: Mapping[str, Any] | None,
 ) -> None:
     """Steps `start + 1` to the last, with everything that is due between them."""
     config = parts.config
-    accumulate = config.train.accumulate
     validation.run_due(start)
-    with make_loader(parts.prepared, parts.family, config, start * accumulate) as loader:
+    first = int(data["micro_step"]) if data else 0
+    with make_loader(parts.prepared, parts.family, config, first, data) as loader:
         batches = iter(loader)
         saved = start
         for step in range(start + 1, parts.total_steps + 1):
