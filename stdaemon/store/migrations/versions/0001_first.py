@@ -1,0 +1,16 @@
+"""Jobs, attempts, events, leases and request ids."""
+
+from alembic import op
+
+from stdaemon.store.tables import metadata
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    metadata.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    metadata.drop_all(op.get_bind())
