@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 from stdaemon.client.errors import ClientError, Faulty, Unreachable
 from stdaemon.client.retry import Backoff
 from stdaemon.wire.events import Event
+from stdaemon.wire.jobs import TERMINAL
 from stdaemon.wire.logs import LogChunk
 
 if TYPE_CHECKING:
     from stdaemon.client.api import Client
-
-TERMINAL = ("succeeded", "failed", "cancelled", "rejected", "expired", "timed_out")
 
 
 @dataclass(slots=True)
@@ -118,9 +117,8 @@ def follow_job_events(
                 if record.get("seq", 0) > after:
                     after = record["seq"]
                     yield record
-            if str(client.job(ref).state) in TERMINAL:
-                for record in client.job_events(ref, after=after).events:
-                    yield record
+            if client.job(ref).state in TERMINAL:
+                yield from client.job_events(ref, after=after).events
                 return
         except (Unreachable, Faulty) as error:
             resume.dropped(error)

@@ -21,10 +21,9 @@ from sttui.format.progress import event_line
 from sttui.format.values import clock
 
 if TYPE_CHECKING:
+    from stdaemon.client.api import Client
     from stdaemon.wire.jobs import JobDetail
     from stdaemon.wire.logs import LogChunk
-
-    from stdaemon.client.api import Client
 
 app = group("Follow jobs.")
 PAGE_BYTES = 1 << 20
@@ -106,9 +105,12 @@ def events(
 
 
 def _all_events(daemon: Client, after: int) -> Iterator[Any]:
+    from stdaemon.wire.events import Event
+
     while page := daemon.events(after=after, limit=1000).events:
-        yield from page
-        after = page[-1].seq
+        for record in page:
+            yield Event.model_validate(record)
+        after = page[-1]["seq"]
 
 
 def _all_job_events(daemon: Client, id: str, after: int) -> Iterator[dict[str, Any]]:

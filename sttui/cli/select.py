@@ -16,9 +16,8 @@ from sttui.cli.failure import CliError, usage
 from sttui.cli.narrate import USAGE
 
 if TYPE_CHECKING:
-    from stdaemon.wire.jobs import Job
-
     from stdaemon.client.api import Client
+    from stdaemon.wire.jobs import Job
 
 ACTIVE = ("starting", "running", "stopping")
 _CONDITION = re.compile(r"^\s*([\w.]+)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*$")
@@ -69,6 +68,8 @@ def _expand(client: Client, ref: str) -> list[str]:
         return [page.jobs[0].id]
     if ref == "@running":
         return [job.id for job in client.all_jobs(state=ACTIVE)]
+    if not ref.strip():
+        raise usage("a job reference is empty", fix="an id, its start, a name or @last")
     if ref.startswith("@"):
         raise usage(f"unknown selector {ref!r}", fix="use @last or @running")
     return [client.job(ref).id]

@@ -8,7 +8,7 @@ import typer
 
 from sttui.cli import narrate, output
 from sttui.cli.connect import client, started_client
-from sttui.cli.failure import CliError
+from sttui.cli.failure import CliError, usage
 from sttui.cli.options import FILE, FORMAT, PRESET, SET
 from sttui.cli.source import read_source
 from sttui.cli.verb import group, verb
@@ -99,18 +99,24 @@ def _submit(
     once: str | None,
     hold: bool,
 ) -> Job:
+    from pydantic import ValidationError
+
     from stdaemon.wire.jobs import JobSubmit
 
     source = read_source(file, preset, format)
-    request = JobSubmit(
-        text=source.text,
-        format=source.format,
-        base_dir=str(source.base_dir),
-        overrides=set_,
-        name=name,
-        request_id=once,
-        hold=hold,
-    )
+    try:
+        request = JobSubmit(
+            text=source.text,
+            format=source.format,
+            base_dir=str(source.base_dir),
+            overrides=set_,
+            name=name,
+            request_id=once,
+            hold=hold,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise usage(first["msg"], where=".".join(map(str, first["loc"]))) from None
     return started_client().submit(request)
 
 

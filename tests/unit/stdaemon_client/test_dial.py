@@ -37,7 +37,8 @@ def test_half_close_reaches_the_socket_and_the_answer_still_arrives(short_dir: P
     answer = os.urandom(300_000)
     with listen(short_dir / "s") as server:
         child = start(short_dir / "s")
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         conn = accept(server)
         child.stdin.write(b"question")
         child.stdin.close()
@@ -60,7 +61,8 @@ def test_it_returns_at_once_when_the_socket_ends(short_dir: Path) -> None:
         conn.sendall(b"bye")
         conn.close()
         assert child.wait(20) == 0
-        assert child.stdout and child.stdout.read() == PREAMBLE + b"bye"
+        assert child.stdout
+        assert child.stdout.read() == PREAMBLE + b"bye"
 
 
 def test_both_directions_flow_while_the_other_is_stuck(short_dir: Path) -> None:
@@ -68,7 +70,8 @@ def test_both_directions_flow_while_the_other_is_stuck(short_dir: Path) -> None:
     size = 2_000_000
     with listen(short_dir / "s") as server:
         child = start(short_dir / "s")
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         conn = accept(server)
         stdin = child.stdin
         sender = threading.Thread(target=conn.sendall, args=(b"a" * size,))
@@ -91,7 +94,8 @@ def test_a_reader_that_goes_away_is_no_traceback(short_dir: Path) -> None:
     with listen(short_dir / "s") as server:
         child = start(short_dir / "s")
         conn = accept(server)
-        assert child.stdout and child.stderr
+        assert child.stdout
+        assert child.stderr
         child.stdout.read(len(PREAMBLE))
         child.stdout.close()
         try:
