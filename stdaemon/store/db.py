@@ -1,4 +1,4 @@
-"""The database: engine, migrations, transactions. SQLite in WAL mode unless a URL says otherwise."""
+"""The database: engine, migrations, transactions. SQLite in WAL mode unless a URL is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs, attempts, leases and request ids in the store; the only place that changes a job's state."""
+"""Jobs, attempts, leases and request ids; the only place that changes a job's state."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def page(
 
 def counts(db: Connection) -> dict[str, int]:
     rows = db.execute(select(job.c.state, func.count()).group_by(job.c.state)).all()
-    return {state: number for state, number in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def in_states(db: Connection, states: Iterable[State]) -> list[JobRow]:
