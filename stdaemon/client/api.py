@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
+from pydantic_core import from_json
 
 from stdaemon.client import problems
 from stdaemon.client.version import check_version
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stdaemon.client.transport.http import Connector
 
 T = TypeVar("T", bound=BaseModel)
+P = TypeVar("P")
 
 ACTIONS = ("stop", "cancel", "pause", "resume", "rerun", "checkpoint", "release")
 REQUEST_TIMEOUT_S = 10.0
@@ -201,24 +203,25 @@ class Client:
                 yield answer
 
     def _get(self, model: type[T], path: str, **params: Any) -> T:
-        answer = self._send("GET", path, params=params)
-        return self._parsed(TypeAdapter(model), answer.content)
+        return self._parsed(model.model_validate_json, self._send("GET", path, params=params))
 
     def _get_list(self, model: type[T], path: str, **params: Any) -> list[T]:
-        answer = self._send("GET", path, params=params)
-        return self._parsed(TypeAdapter(list[model]), answer.content)
+        def parse(content: bytes) -> list[T]:
+            return [model.model_validate(item) for item in from_json(content)]
+
+        return self._parsed(parse, self._send("GET", path, params=params))
 
     def _post(
         self, model: type[T], path: str, body: BaseModel, headers: Mapping[str, str] | None = None
     ) -> T:
         content = body.model_dump_json(exclude_none=True).encode()
         answer = self._send("POST", path, content=content, headers=headers)
-        return self._parsed(TypeAdapter(model), answer.content)
+        return self._parsed(model.model_validate_json, answer)
 
-    def _parsed(self, adapter: TypeAdapter[Any], content: bytes) -> Any:
+    def _parsed(self, parse: Callable[[bytes], P], answer: httpx.Response) -> P:
         try:
-            return adapter.validate_json(content)
-        except ValidationError as error:
+            return parse(answer.content)
+        except (ValueError, TypeError) as error:  # pydantic's errors are ValueErrors
             raise problems.unreadable(self.address, str(error)) from None
 
     def _send(
@@ -234,21 +237,22 @@ class Client:
 
         That is safe for every call: reads change nothing and mutations carry a request id.
         """
+        import httpx
+
         client = self._ready() if path != "/v1/hello" else self._connected()
         all_headers = {"Content-Type": "application/json"} if content is not None else {}
         all_headers |= dict(headers or {})
-        import httpx
+
+        def once() -> httpx.Response:
+            return client.request(
+                method, path, params=_given(params), content=content, headers=all_headers
+            )
 
         with problems.translated(self.address):
-            for last in (False, True):
-                try:
-                    answer = client.request(
-                        method, path, params=_given(params), content=content, headers=all_headers
-                    )
-                    break
-                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                    if last:
-                        raise
+            try:
+                answer = once()
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                answer = once()
         problems.raise_for(answer, self.address)
         return answer
 

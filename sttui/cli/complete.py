@@ -22,7 +22,9 @@ Completion = list[tuple[str, str]]
 
 def answer(root: Any) -> int:
     """Answer the request that the shell put into the environment."""
-    from typer.completion import completion_init, shell_complete
+    # Typer exports no way to answer with an own root command; a test guards these two names.
+    from typer._completion_classes import completion_init
+    from typer.completion import shell_complete
 
     completion_init()
     instruction = os.environ["_STUNE_COMPLETE"]
@@ -36,7 +38,7 @@ def answer(root: Any) -> int:
 
 def script(shell: str) -> str:
     """The text that a shell evaluates to get completion."""
-    from typer.completion import get_completion_script
+    from typer._completion_shared import get_completion_script
 
     if shell not in SHELLS:
         from sttui.cli.failure import usage

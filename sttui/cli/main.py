@@ -10,10 +10,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sttui.cli import narrate, output
 from sttui.cli.failure import CliError
 from sttui.cli.invocation import current
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
+
+    from trainer.findings import Finding
 
 PROGRAM = "stune"
 COMPLETE_VARIABLE = "_STUNE_COMPLETE"
@@ -72,7 +78,7 @@ def _failed(error: Exception, args: list[str]) -> int:
     return code
 
 
-def _explained(error: Exception):
+def _explained(error: Exception) -> tuple[int, Sequence[Finding]]:
     """Exit code and findings of any exception."""
     from typer.exceptions import TyperException
 
@@ -100,15 +106,13 @@ def _explained(error: Exception):
             return narrate.FAILED, (item,)
 
 
-def _usage_finding(error: Exception):
+def _usage_finding(error: TyperException) -> Finding:
     """A mistake that the parser found, in our form."""
     from trainer.findings import finding
 
     ctx = getattr(error, "ctx", None)
     where = ctx.command_path if ctx is not None else PROGRAM
-    message = getattr(error, "message", "") or ""
-    formatted = error.format_message() if hasattr(error, "format_message") else message
-    text = " ".join(str(formatted).split()).rstrip(".")
+    text = " ".join(error.format_message().split()).rstrip(".")
     possible = _near(text, getattr(error, "possibilities", None) or [])
     fix = f"did you mean {' or '.join(possible)}?" if possible else f"see {where} --help"
     text = text.split(" Did you mean")[0].split(" (Possible options")[0]

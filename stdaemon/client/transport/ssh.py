@@ -95,8 +95,8 @@ class SshConnector:
         try:
             child = subprocess.Popen(
                 self.command(),
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=errors,
                 # Ctrl-C belongs to this program; only a password prompt needs the terminal.
                 start_new_session=not self.interactive,
@@ -140,11 +140,10 @@ class SshConnector:
         seen = noise[-400:].decode(errors="replace").strip()
         last = (said or seen).splitlines()[-1] if (said or seen) else ""
         message, fix = _diagnose(code, last, self.host)
-        evidence = {k: v for k, v in {"stderr": said, "output": seen}.items() if v}
         code_name = "ENV105" if code == 3 else "ENV104" if code in (126, 127) else "ENV103"
-        return Unreachable(
-            finding(code_name, message, where=self.address, why=last, fix=fix, **evidence)
-        )
+        found = finding(code_name, message, where=self.address, why=last, fix=fix)
+        evidence = {k: v for k, v in {"stderr": said, "output": seen}.items() if v}
+        return Unreachable(found.model_copy(update={"evidence": evidence}))
 
 
 def _diagnose(code: int | None, last: str, host: str) -> tuple[str, str]:
