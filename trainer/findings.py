@@ -189,6 +189,12 @@ CODES: dict[str, str] = {
     "RUN012": "Validation pictures could not be made; training continues.",
     "RUN013": "An optional package that an option needs is not installed.",
     # --- daemon --------------------------------------------------------------------------
+    "RUN101": "The daemon's settings file is not valid.",
+    "RUN102": "The run directory of a job is already used by another run.",
+    "RUN103": "The job is in a state in which the action makes no sense.",
+    "RUN104": "The daemon's store cannot be written; running jobs go on, changes are refused.",
+    "RUN105": "Another daemon already runs for this user.",
+    "RUN106": "The path is not a file inside the job's run directory.",
     # --- client and CLI ------------------------------------------------------------------
     "ENV101": "No daemon listens on the socket of this machine. `stune daemon start` starts one.",
     "ENV102": "The socket of the daemon belongs to another user.",

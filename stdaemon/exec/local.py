@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +41,11 @@ class LocalExecutor:
 
     def start(self, run: RunDir, attempt: int, lease: str, devices: Sequence[str]) -> None:
         """Start the launcher of an attempt; returns at once."""
+        launcher = [sys.executable, "-m", "stdaemon.exec.launcher"]
+        number = ["--attempt", str(attempt)]
         trainer = [*self.command, "train", str(run.effective), "--run-dir", str(run.path)]
-        arguments = ["--run", str(run.path), "--attempt", str(attempt), "--lease", lease]
         child = subprocess.Popen(
-            [sys.executable, "-m", "stdaemon.exec.launcher", *arguments, "--"]
-            + [*trainer, "--attempt", str(attempt)],
+            [*launcher, "--run", str(run.path), *number, "--lease", lease, "--", *trainer, *number],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -130,7 +129,3 @@ def _vanished(run: RunDir, attempt: int, pids: dict[str, Any]) -> Exit:
         return Exit(record.code, None, record.reason)
     same_boot = pids["trainer"].get("boot_id", "") == boot_id()
     return Exit(None, None, "killed_signal" if same_boot else "node_lost")
-
-
-def age_s(started_at: float) -> float:
-    return time.time() - started_at

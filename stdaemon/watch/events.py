@@ -42,6 +42,8 @@ def _apply(
                 stack.append(record["phase"])
             elif stack and record["phase"] == stack[-1]:
                 stack.pop()
+                if not stack and record["phase"] in ("validate", "save"):
+                    stack.append("train")  # the outer phase began before our position
         case "progress":
             fields |= {
                 "step": record["step"],

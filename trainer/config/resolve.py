@@ -26,6 +26,8 @@ from trainer.config.schema.root import JobConfig
 from trainer.errors import ConfigError, TrainerError
 from trainer.findings import Finding
 
+EFFECTIVE = "effective/1"
+
 
 @dataclass(slots=True)
 class Resolved:
@@ -40,7 +42,7 @@ class Resolved:
     def effective(self) -> dict[str, Any]:
         """All values, defaults filled in, paths absolute: what is stored with the run."""
         assert self.config is not None
-        return self.config.model_dump(mode="json")
+        return {"schema": EFFECTIVE, **self.config.model_dump(mode="json")}
 
     def origin(self, path: str) -> Origin:
         """Where the value of a leaf comes from."""
@@ -91,6 +93,8 @@ def resolve_document(
     unset: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Resolved:
+    if document.data.get("schema") == EFFECTIVE:
+        return _stored(document)
     findings: list[Finding] = list(unknown_keys(document))
     try:
         layers = _layers(document, base_dir, overrides, env or {}, findings)
@@ -108,6 +112,21 @@ def resolve_document(
     except ValidationError as error:
         return Resolved(None, origins, findings + invalid_values(error, place), document, data)
     return Resolved(config, origins, findings + check_rules(config, place), document, data)
+
+
+def _stored(document: Document) -> Resolved:
+    """An effective configuration of an earlier run: checked then, only its data is checked now.
+
+    Every key is set in it, so rules about keys without effect would all fire.
+    """
+    data = {k: v for k, v in document.data.items() if k != "schema"}
+    origins = {path: Origin("file", document.name) for path, _ in leaves(data)}
+    try:
+        config = JobConfig.model_validate(data)
+    except ValidationError as error:
+        return Resolved(None, origins, invalid_values(error, document.where), document, data)
+    findings = [f for f in check_rules(config, document.where) if f.code.startswith("DAT")]
+    return Resolved(config, origins, findings, document, data)
 
 
 def _layers(
