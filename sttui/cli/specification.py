@@ -45,10 +45,15 @@ def _verb(command: Any, section: str, common: set[str]) -> dict[str, Any]:
 
 def _param(param: Any) -> dict[str, Any]:
     default = param.default
+    argument = param.param_type_name == "argument"
+    flags = [param.metavar or param.name.upper()] if argument else list(param.opts)
+    kind = param.bare_type().removesuffix(" | None")
+    value = "" if argument or kind == "bool" else param.metavar or kind.upper()
     return {
-        "name": param.metavar if param.param_type_name == "argument" else param.opts[-1],
-        "flags": list(param.opts),
-        "type": param.bare_type().removesuffix(" | None"),
+        "name": flags[-1],
+        "flags": flags,
+        "metavar": value,
+        "type": kind,
         "repeatable": bool(getattr(param, "multiple", False)) or param.nargs == -1,
         "required": bool(param.required),
         "default": default if isinstance(default, str | int | float | bool | list) else None,
