@@ -45,6 +45,7 @@ class Engine:
         self.executor = executor
         self.devices = devices
         self.host = socket.gethostname()
+        self.on_active: Callable[[list[JobRow]], None] = lambda rows: None
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -76,6 +77,7 @@ class Engine:
         self.executor.reap()
         with self.db.read() as reader:
             active = store.active(reader)
+        self.on_active(active)
         for row in active:
             try:
                 self._look(row)
