@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sttui.cli import narrate, output
 from sttui.cli.failure import CliError
@@ -107,24 +107,29 @@ def _explained(error: Exception) -> tuple[int, Sequence[Finding]]:
 
 
 def _usage_finding(error: TyperException) -> Finding:
-    """A mistake that the parser found, in our form."""
+    """A mistake that the parser found, in our form and with the nearest right word."""
     from trainer.findings import finding
 
     ctx = getattr(error, "ctx", None)
     where = ctx.command_path if ctx is not None else PROGRAM
-    text = " ".join(error.format_message().split()).rstrip(".")
-    possible = _near(text, getattr(error, "possibilities", None) or [])
-    fix = f"did you mean {' or '.join(possible)}?" if possible else f"see {where} --help"
-    text = text.split(" Did you mean")[0].split(" (Possible options")[0]
-    return finding("ENV112", text[:1].lower() + text[1:], where=where, fix=fix)
+    text = " ".join(error.format_message().split())
+    for hint in (" Did you mean", " (Possible options"):
+        text = text.partition(hint)[0]
+    near = _near(text.rstrip(".?").rpartition(" ")[2].strip("'"), ctx)
+    fix = f"did you mean {' or '.join(near)}?" if near else f"see {where} --help"
+    return finding("ENV112", text[:1].lower() + text[1:].rstrip("."), where=where, fix=fix)
 
 
-def _near(text: str, possible: Sequence[str]) -> list[str]:
-    """The suggestions that really resemble the mistyped option."""
+def _near(typed: str, ctx: Any) -> list[str]:
+    """Verbs or options of the command that resemble the mistyped word."""
     import difflib
 
-    typed = text.rpartition(" ")[2]
-    return difflib.get_close_matches(typed, possible, n=2, cutoff=0.75)
+    if ctx is None or not typed:
+        return []
+    known = list(getattr(ctx.command, "commands", {}))
+    if typed.startswith("-"):
+        known = [option for param in ctx.command.params for option in param.opts]
+    return difflib.get_close_matches(typed, known, n=2, cutoff=0.75)
 
 
 def _silence_stdout() -> None:

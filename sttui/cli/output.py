@@ -77,7 +77,7 @@ def record(
             width = max((len(c.name) for c in chosen), default=0)
             for item in chosen:
                 text = _styled(item.shown(record), item, record)
-                _line(f"{item.name.ljust(width)}  {text}")
+                _line(f"{item.name.ljust(width)}  {text}".rstrip())
         case _:
             table(schema, [record], columns, id=id)
 
