@@ -30,6 +30,7 @@ TRAIN_PACKAGES = (
     "safetensors",
     "numpy",
 )
+SHOWN = ("level", "code", "message", "where")
 LOW_DISK_BYTES = 10 << 30
 
 
@@ -40,8 +41,12 @@ def doctor() -> None:
     Exit code 1 when something is wrong; notes and warnings alone are success.
     """
     findings = list(_checks())
-    output.table("doctor/1", findings, FINDING_COLUMNS, id="code", findings=findings)
-    narrate.say(summary(at_or_above(findings, "warn")))
+    if output.for_people():
+        output.table("doctor/1", findings, [c for c in FINDING_COLUMNS if c.name in SHOWN])
+        narrate.report(at_or_above(findings, "warn"))
+        narrate.say(summary(at_or_above(findings, "warn")))
+    else:
+        output.table("doctor/1", findings, FINDING_COLUMNS, id="code", findings=findings)
     if at_or_above(findings, "error"):
         raise CliError(narrate.FINDINGS)
 
@@ -106,7 +111,8 @@ def _disk() -> Finding:
     home = data_home()
     probe = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(probe).free
-    low = free < LOW_DISK_BYTES
+    low = free < SHOWN = ("level", "code", "message", "where")
+LOW_DISK_BYTES
     return finding(
         "ENV124",
         f"{size(free)} free",

@@ -16,6 +16,7 @@ from sttui.format.columns import Column, column
 from sttui.format.values import number
 
 app = group("Results.")
+METRICS = ("loss", "lr", "grad_norm", "eval_loss", "style_distance")
 
 SAMPLE_COLUMNS = (
     column("step", right=True),
@@ -29,9 +30,7 @@ SAMPLE_COLUMNS = (
 @verb(app)
 def metrics(
     job: str = JOB,
-    series: str | None = typer.Option(
-        None, "--series", metavar="A,B", help="Such as loss,lr; default: all."
-    ),
+    series: str = typer.Option(",".join(METRICS), "--series", metavar="A,B", help="Which scalars."),
     points: int = typer.Option(400, "--points", min=2, help="At most so many steps of each."),
 ) -> None:
     """Print the scalars of a job.
@@ -39,8 +38,9 @@ def metrics(
     Long series are thinned to their extremes; more --points keep more.
     """
     id = select_one(client(), job)
-    names = [n.strip() for n in series.split(",") if n.strip()] if series else None
+    names = [name.strip() for name in series.split(",") if name.strip()]
     found = client().metrics(id, series=names, points=points).series
+    found = {name: one for name, one in found.items() if one.steps}
     rows: dict[int, dict[str, Any]] = {}
     for name, one in found.items():
         for step, value in zip(one.steps, one.values, strict=True):
