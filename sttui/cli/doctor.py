@@ -111,8 +111,7 @@ def _disk() -> Finding:
     home = data_home()
     probe = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(probe).free
-    low = free < SHOWN = ("level", "code", "message", "where")
-LOW_DISK_BYTES
+    low = free < LOW_DISK_BYTES
     return finding(
         "ENV124",
         f"{size(free)} free",
