@@ -1,0 +1,31 @@
+"""How this terminal wants to be treated: colours, character set, motion; decided once at start."""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    ascii: bool = False
+    colour: bool = True
+    motion: bool = True
+    read_only: bool = False
+
+
+def choose(env: Mapping[str, str], *, ascii: bool, read_only: bool) -> Options:
+    """`NO_COLOR` means no colour at all; over SSH nothing moves."""
+    encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
+    return Options(
+        ascii=ascii or encoding not in ("utf8", "utf_8"),
+        colour=not env.get("NO_COLOR"),
+        motion="SSH_CONNECTION" not in env,
+        read_only=read_only,
+    )
+
+
+def usable_terminal(env: Mapping[str, str]) -> bool:
+    return env.get("TERM", "") not in ("", "dumb") and os.isatty(0) and os.isatty(1)
