@@ -95,7 +95,7 @@ def _draw_grids(parts: Parts, session: Session, step: int) -> None:
     """`grid.png` of this step, and `compare.png`: first pictures beside the newest."""
     run = session.run
     steps = sorted(s for p in run.samples.iterdir() if (s := step_of(p.name)) is not None)
-    sets = {s: _load(session, s) for s in {steps[0], step}}
+    sets = {s: load_samples(session, s) for s in {steps[0], step}}
     captions = [entry["prompt"] for entry in sets[step][1]]
     grid = run.samples_at(step) / "grid.png"
     gallery.grid(sets[step][0], columns=min(4, len(captions)), labels=captions).save(grid)
@@ -106,7 +106,8 @@ def _draw_grids(parts: Parts, session: Session, step: int) -> None:
         session.events.emit("grid.saved", step=step, path=str(compare.relative_to(run.path)))
 
 
-def _load(session: Session, step: int) -> tuple[list[Any], list[dict[str, Any]]]:
+def load_samples(session: Session, step: int) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Pictures of a completed set and their entries; empty lists when there is none."""
     from PIL import Image
 
     folder = session.run.samples_at(step)

@@ -6,13 +6,18 @@ a resumed run redoes exactly what an interruption cut off.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from torch import Tensor
+
 from trainer.errors import Preempted
 from trainer.findings import finding
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.runs.events import read_events
 from trainer.validate.heldout import held_out_loss
-from trainer.validate.sample import make_samples
+from trainer.validate.metrics import gram_distance, references, style_of
+from trainer.validate.sample import load_samples, make_samples
 
 
 class Validation:
@@ -21,6 +26,7 @@ class Validation:
     def __init__(self, parts: Parts, session: Session) -> None:
         self.parts = parts
         self.session = session
+        self._target: list[Tensor] | None = None
         events = read_events(session.run.events)
         self.measured = {e["step"] for e in events if e["kind"] == "eval"}
 
@@ -31,10 +37,10 @@ class Validation:
         if not (sample or measure):
             return
         with self.session.phase("validate"):
-            if measure:
-                self._measure(step)
             if sample:
                 self._sample(step)
+            if measure:
+                self._measure(step)
 
     def _samples_due(self, step: int) -> bool:
         config = self.parts.config.validation
@@ -50,16 +56,35 @@ class Validation:
 
     def _measure_due(self, step: int) -> bool:
         config = self.parts.config.eval
-        if not self.parts.prepared.plan_eval or step in self.measured:
+        nothing = not self.parts.prepared.plan_eval and config.style_reference is None
+        if nothing or step in self.measured:
             return False
         edge = step in (0, self.parts.total_steps)
         return edge or (config.every_steps is not None and step % config.every_steps == 0)
 
     def _measure(self, step: int) -> None:
-        loss = held_out_loss(self.parts, should_stop=self.session.stop_requested)
-        if loss is not None:
+        """Numbers of one step in one record; a stop request leaves them to the next attempt."""
+        numbers = {
+            "loss": held_out_loss(self.parts, should_stop=self.session.stop_requested),
+            "style_distance": self._style_distance(step),
+        }
+        found = {name: value for name, value in numbers.items() if value is not None}
+        if found and not self.session.stop_requested():
             self.measured.add(step)
-            self.session.events.emit("eval", step=step, loss=loss)
+            self.session.events.emit("eval", step=step, **found)
+
+    def _style_distance(self, step: int) -> float | None:
+        """Of the pictures of this step; None without a reference or without pictures."""
+        config, family = self.parts.config, self.parts.family
+        pictures, _ = load_samples(self.session, step)
+        if config.eval.style_reference is None or not pictures:
+            return None
+        family.load("vae")
+        size = self.parts.prepared.sample_size
+        if self._target is None:  # kept: the folder may be gone when the run is long under way
+            target = references(Path(config.eval.style_reference), config.data.background)
+            self._target = style_of(family.modules["vae"], target, size)
+        return gram_distance(style_of(family.modules["vae"], pictures, size), self._target)
 
     def _sample(self, step: int) -> None:
         try:

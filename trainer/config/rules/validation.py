@@ -57,6 +57,8 @@ def prompts_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
 def measuring_needs_held_out(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     held_out = any(d.role == "eval" for d in config.data.datasets)
     asked = config.eval.model_fields_set & {"every_steps", "samples", "timesteps"}
+    if config.eval.style_reference is not None:
+        asked -= {"every_steps"}  # the style distance has the same interval
     if asked and not held_out:
         yield Problem(
             code="CFG093",
