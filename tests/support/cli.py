@@ -1,0 +1,74 @@
+"""Run `stune` as a real program against a daemon of its own, in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished call."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """The data of the one JSON document on stdout."""
+        return json.loads(self.out)["data"]
+
+
+@dataclass
+class Home:
+    """A home directory and the environment of programs that live in it."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "run" / "api.sock"
+
+    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+        defaults = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "env": self.env,
+            "cwd": self.path,
+        }
+        return subprocess.Popen([sys.executable, "-m", "sttui", *argv], **(defaults | options))
+
+    def stune(self, *argv: str, stdin: str = "", env: dict[str, str] | None = None) -> Done:
+        child = self.popen(*argv, stdin=subprocess.PIPE, env=self.env | (env or {}))
+        out, err = child.communicate(stdin.encode(), timeout=TIMEOUT_S)
+        return Done(child.returncode, out.decode(), err.decode())
+
+
+@contextmanager
+def cli_home(**env: str) -> Iterator[Home]:
+    """A fresh home; whatever daemon was started in it is stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="st-", dir="/tmp") as name:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("STUNE_", "_STUNE"))}
+        base = {"STUNE_HOME": name, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+        home = Home(Path(name), clean | base | env)
+        try:
+            yield home
+        finally:
+            if home.socket.exists():
+                home.stune("cancel", "--where", "number>0", "--yes")
+                home.stune("wait", "--where", "number>0", "--timeout", "30s")
+                home.stune("daemon", "stop")
