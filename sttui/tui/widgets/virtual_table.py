@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -43,7 +44,7 @@ class VirtualTable(ScrollView, can_focus=True):
     """Emits `Chosen` on enter or double click, `Moved` when the cursor is on another row."""
 
     BINDINGS = bindings("list")
-    COMPONENT_CLASSES = {"table--header", "table--cursor"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--header", "table--cursor"}
     DEFAULT_CSS = """
     VirtualTable { height: 1fr; }
     VirtualTable .table--header { text-style: bold; color: $text-muted; }
