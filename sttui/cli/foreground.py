@@ -27,6 +27,7 @@ from trainer.runs.files import write_atomic, write_json
 from trainer.runs.homes import data_home
 from trainer.runs.layout import RunDir
 
+COMMAND = (sys.executable, "-m", "trainer")
 POLL_S = 0.2
 PLAIN_EVERY_S = 5.0
 
@@ -71,7 +72,8 @@ def prepare(result: Resolved, text: str, *, name: str, out: Path | None) -> RunD
     narrate.report(result.findings)
     job = result.config.job
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    chosen = out or job.output_dir or data_home() / "runs" / f"{job.name or name or 'run'}-{stamp}"
+    folder = (job.name or name or "run").replace("/", "-")
+    chosen = out or job.output_dir or data_home() / "runs" / f"{folder}-{stamp}"
     run = RunDir(Path(chosen).expanduser().resolve()).create()
     write_atomic(run.config, text.encode())
     write_json(run.effective, result.effective())
@@ -82,9 +84,7 @@ def train(run: RunDir, *, show: Callable[[str], None] = narrate.progress) -> Out
     """Train in `run` until the child ends; its exit code is the outcome."""
     tail = EventTail(run.events, run.events.stat().st_size if run.events.exists() else 0)
     line = [
-        sys.executable,
-        "-m",
-        "trainer",
+        *COMMAND,
         "train",
         str(run.effective),
         "--run-dir",

@@ -48,6 +48,8 @@ JOB_EXITS = {
 }
 
 TRAINER_EXITS = {
+    -15: SIGTERM,  # ended by the signal before it could handle it
+    -2: SIGINT,
     0: OK,
     4: REFUSED,
     64: FINDINGS,
