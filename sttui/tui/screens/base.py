@@ -22,6 +22,7 @@ MIN_SIZE = "the terminal is too small: at least 60 x 16 is needed (q quits)"
 class StuneScreen(Screen[None]):
     """Header line, body, footer. `show()` draws the state; it must be cheap."""
 
+    AUTO_FOCUS = "VirtualTable"
     title_text = ""
     stune: StuneApp
 

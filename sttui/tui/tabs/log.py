@@ -21,7 +21,7 @@ class LogTab(JobTab):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
-        self.offset: int | None = None
+        self.position: int | None = None
         self._busy = False
 
     def compose(self) -> ComposeResult:
@@ -37,7 +37,7 @@ class LogTab(JobTab):
         if self._busy:
             return
         self._busy = True
-        offset = self.offset
+        offset = self.position
 
         def fetch(client) -> LogChunk:
             if offset is None:
@@ -54,7 +54,7 @@ class LogTab(JobTab):
         view = self.query_one(LogView)
         if chunk.text:
             view.write(chunk.text)
-        self.offset = chunk.next_offset
+        self.position = chunk.next_offset
         self.query_one("#status", Static).update(view.status())
         if chunk.next_offset < chunk.size:
             self.update_data()

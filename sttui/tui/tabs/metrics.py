@@ -19,7 +19,10 @@ NAMES = {
 
 class MetricsTab(JobTab):
     DEFAULT_CSS = """
-    MetricsTab Plot { padding: 0 1; }
+    MetricsTab Plot { padding: 0 1; width: 1fr; }
+    MetricsTab #plot-loss { width: 2fr; }
+    MetricsTab #right { width: 1fr; }
+    .-s MetricsTab #right { display: none; }
     """
 
     def compose(self) -> ComposeResult:
