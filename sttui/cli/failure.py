@@ -17,6 +17,10 @@ class CliError(Exception):
         self.findings = findings
 
 
+class ReaderGone(Exception):
+    """Nobody reads stdout any more; not an OSError, which the parser would end with code 1."""
+
+
 def usage(message: str, *, fix: str = "", where: str = "", **evidence: Any) -> CliError:
     """A command line that cannot be understood (exit 2)."""
     from trainer.findings import finding

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sttui.cli import narrate, output
-from sttui.cli.failure import CliError
+from sttui.cli.failure import CliError, ReaderGone
 from sttui.cli.invocation import current
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(args)
-    except BrokenPipeError:
+    except ReaderGone:
         _silence_stdout()
         return narrate.BROKEN_PIPE
     except KeyboardInterrupt:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         try:
             return _failed(error, args)
-        except BrokenPipeError:
+        except ReaderGone:
             _silence_stdout()
             return narrate.BROKEN_PIPE
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sttui.cli.failure import usage
+from sttui.cli.failure import ReaderGone, usage
 from sttui.cli.invocation import current
 from sttui.format.columns import Column
 
@@ -257,5 +257,8 @@ def _line(line: str) -> None:
 
 
 def _write(data: str) -> None:
-    sys.stdout.write(data)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None

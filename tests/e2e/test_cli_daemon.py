@@ -126,7 +126,7 @@ def test_stdout_of_a_pipe_is_pure(home: Home) -> None:
 
 
 def test_steering_a_held_job(home: Home) -> None:
-    """Cancel ends it, cancelling again is success, rerun makes a new one, wait tells how it ended."""
+    """Cancel ends it, cancelling again is success, wait tells how it ended."""
     id = submit(home, "steer")
     dry = home.stune("cancel", id, "--dry-run")
     assert home.stune("show", id, "--json").data["state"] == "held"

@@ -2,12 +2,13 @@
 
 The environment steers it: FAKE_SSH_LOG (one line per start), FAKE_SSH_NOISE (text printed before
 the command), FAKE_SSH_STDERR, FAKE_SSH_EXIT (end with this code instead of running), FAKE_SSH_PATH
-(folder with the `stune` to run).
+(folder with the `stune` to run), FAKE_SSH_DROP_BYTES (pass on so many bytes, then break).
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 
@@ -25,7 +26,21 @@ def main() -> int:
     remote = args[args.index("--") + 2]
     path = os.environ.get("FAKE_SSH_PATH", "")
     env = os.environ | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
+    if drop := os.environ.get("FAKE_SSH_DROP_BYTES"):
+        return _breaking(remote, env, int(drop))
     os.execve("/bin/sh", ["sh", "-c", remote], env)
+
+
+def _breaking(remote: str, env: dict[str, str], limit: int) -> int:
+    """Pass on so many bytes of the answer, then break like a lost network."""
+    child = subprocess.Popen(["/bin/sh", "-c", f"exec {remote}"], env=env, stdout=subprocess.PIPE)
+    assert child.stdout
+    while limit > 0 and (part := os.read(child.stdout.fileno(), min(limit, 65536))):
+        os.write(1, part)
+        limit -= len(part)
+    child.kill()
+    child.wait()
+    return 255
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,9 @@ from stdaemon.client.api import Client
 from stdaemon.client.errors import Unreachable
 from stdaemon.client.retry import Backoff
 from stdaemon.client.stream import Resume, follow_events, follow_job_events, follow_log, frames
+from stdaemon.client.transport.ssh import SshConnector
 from stdaemon.client.transport.unix import UnixConnector
+from tests.support import fake_ssh
 from tests.support.unix_http import Handler, serve
 from tests.unit.stdaemon_client.test_api import HELLO, JOB
 
@@ -67,6 +70,39 @@ def test_a_log_arrives_whole_over_many_drops(short_dir: Path) -> None:
     assert "".join(c.text for c in chunks) == TEXT
     assert len(drops) > 10
     assert max(drops) <= 1.0  # each success starts the waiting times anew
+
+
+def test_a_log_over_ssh_survives_a_link_that_keeps_breaking(
+    remote: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each ssh process dies after some hundred bytes, often inside a record."""
+    monkeypatch.setenv("FAKE_SSH_DROP_BYTES", "900")
+    text = "".join(f"{n:04d} {'x' * 60}\n" for n in range(60))
+
+    def script(handler: Handler) -> None:
+        if handler.path == "/v1/hello":
+            handler.send(HELLO.model_dump_json().encode())
+            return
+        offset = int(query(handler)["offset"])
+        handler.start_stream()
+        while offset < len(text):
+            end = min(len(text), offset + 130)
+            chunk = {"offset": offset, "next_offset": end, "size": len(text)}
+            write(handler, chunk | {"text": text[offset:end], "done": end == len(text)})
+            offset = end
+
+    drops: list[float] = []
+    place = SshConnector(
+        host="box",
+        socket_path=str(remote / "s"),
+        ssh=(sys.executable, fake_ssh.__file__),
+        connect_timeout_s=20,
+    )
+    watch = resume(on_drop=lambda error, delay: drops.append(delay))
+    with serve(remote / "s", script), Client(place) as api:
+        chunks = list(follow_log(api, JOB.id, resume=watch))
+    assert "".join(c.text for c in chunks) == text
+    assert len(drops) > 3
 
 
 def test_job_events_have_no_gap_and_no_repetition_and_end_with_the_job(short_dir: Path) -> None:

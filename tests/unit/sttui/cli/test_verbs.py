@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sttui.cli.root import load
 from sttui.cli.verbs import SECTIONS, VERBS
 from tests.unit.sttui.cli.conftest import Run
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -108,6 +115,30 @@ def test_an_interrupt_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("sttui.cli.about.version_text", interrupted)
     assert run("version").code == 130
+
+
+def program(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    line = [sys.executable, "-m", "sttui", *argv]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    defaults = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, "env": env}
+    return subprocess.Popen(line, **(defaults | options))
+
+
+def test_without_a_verb_and_without_a_terminal_there_is_short_help() -> None:
+    """Exit code 2, help on stderr, nothing on stdout."""
+    out, err = (child := program()).communicate(timeout=60)
+    assert (child.returncode, out) == (2, b"")
+    assert b"stune --help" in err
+
+
+def test_a_reader_that_goes_away_is_no_error_message() -> None:
+    """`stune spec | true`: exit code 141, silence."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    _, err = (child := program("spec", stdout=writer)).communicate(timeout=60)
+    os.close(writer)
+    assert (child.returncode, err) == (141, b"")
 
 
 def test_exit_codes_of_jobs_and_trainer() -> None:
