@@ -1,7 +1,7 @@
 """Named points at which a test may break the process (beyond.md §1.4).
 
 `STUNE_FAULT="ckpt.manifest@2=kill"` kills the process (SIGKILL) at the second pass of that point;
-`=enospc` raises a full-disk error there. Without the variable a point costs one comparison.
+`=term` sends SIGTERM, `=enospc` raises a full-disk error there. Without the variable a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -30,4 +30,4 @@ def _hit(name: str) -> None:
         return
     if action == "enospc":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGTERM if action == "term" else signal.SIGKILL)

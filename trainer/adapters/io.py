@@ -7,6 +7,7 @@ The Diffusers file is written by diffusers' own pipeline class, so that it is by
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from trainer.catalog import load as load_dotted
 from trainer.catalog.facts import FamilyFacts
 from trainer.errors import DataError
 from trainer.findings import finding
+from trainer.runs.files import write_atomic
 
 METADATA_KEY = "lora_adapter_metadata"
 DIFFUSERS_NAME = "pytorch_lora_weights"
@@ -43,6 +45,7 @@ def write_diffusers(
             f"{slot}_lora_adapter_metadata": dict(peft_config),
         },
     )
+    order_header(path)
     return path
 
 
@@ -52,7 +55,22 @@ def write_comfyui(
     path = folder / f"comfyui{suffix}.safetensors"
     tensors = {k: t.contiguous() for k, t in to_comfyui(adapter, facts.denoiser_slot).items()}
     save_file(tensors, path, metadata=metadata)
+    order_header(path)
     return path
+
+
+def order_header(path: Path) -> None:
+    """Rewrite the header with sorted metadata: equal adapters give equal files.
+
+    The safetensors library writes metadata in the order of a randomised hash table.
+    """
+    blob = path.read_bytes()
+    (length,) = struct.unpack("<Q", blob[:8])
+    header = json.loads(blob[8 : 8 + length])
+    metadata = dict(sorted(header.pop("__metadata__", {}).items()))
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    write_atomic(path, struct.pack("<Q", len(text)) + text + blob[8 + length :])
 
 
 def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

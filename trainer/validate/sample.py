@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.models.base import ImageRequest
@@ -47,6 +48,7 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
     for index, prompt in enumerate(config.prompts):
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
+            point("validate.sample")
             image = _one(parts, pipeline, prompt, seed)
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
