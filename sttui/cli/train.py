@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 app = group("Train without a daemon.")
 DEMO_PRESET = "demo/style"
+FIGURES = (
+    *("loss_before", "loss_after", "style_before", "style_after"),
+    *("adapters", "pictures", "compare"),
+)
 
 OUT = typer.Option(
     None, "--out", "--run-dir", metavar="DIR", help="Run directory; an old one is continued."
@@ -83,31 +87,34 @@ def _run(
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
-    """Figures and paths of what the run made; from its whole history, not only this attempt."""
+    """Status of this attempt; figures and paths of the whole run, unless it failed."""
     from trainer.runs.events import read_events
 
-    outcome.events = list(read_events(outcome.run.events)) if outcome.run.events.exists() else []
-    before, after = outcome.first("eval"), outcome.last("eval")
+    path = outcome.run.path
     end = outcome.last("run.end") or {}
-    adapters = {
-        e["layout"]: str(outcome.run.path / e["path"])
-        for e in outcome.events
-        if e["kind"] == "adapter.saved"
-    }
-    grid = outcome.last("grid.saved")
-    compare = outcome.run.samples / "compare.png"
-    return {
-        "status": end.get("status", "failed"),
+    result = {
+        "status": end.get("status") or ("succeeded" if outcome.code == 0 else "failed"),
         "code": outcome.code,
         "step": end.get("step"),
-        "loss_before": before and before.get("loss"),
-        "loss_after": after and after.get("loss"),
-        "style_before": before and before.get("style_distance"),
-        "style_after": after and after.get("style_distance"),
+        "run_dir": str(path),
+        **dict.fromkeys(FIGURES),
+    }
+    if narrate.exit_of_trainer(outcome.code) not in (narrate.OK, narrate.INTERRUPTED):
+        return result
+    events = list(read_events(outcome.run.events))
+    evals = [e for e in events if e["kind"] == "eval"]
+    grids = [e for e in events if e["kind"] == "grid.saved" and Path(e["path"]).name == "grid.png"]
+    adapters = {e["layout"]: str(path / e["path"]) for e in events if e["kind"] == "adapter.saved"}
+    compare = outcome.run.samples / "compare.png"
+    styles = [e["style_distance"] for e in evals if e.get("style_distance") is not None]
+    return result | {
+        "loss_before": evals[0]["loss"] if evals else None,
+        "loss_after": evals[-1]["loss"] if evals else None,
+        "style_before": styles[0] if styles else None,
+        "style_after": styles[-1] if styles else None,
         "adapters": adapters,
-        "pictures": str(outcome.run.path / grid["path"]) if grid else None,
+        "pictures": str(path / grids[-1]["path"]) if grids else None,
         "compare": str(compare) if compare.exists() else None,
-        "run_dir": str(outcome.run.path),
     }
 
 

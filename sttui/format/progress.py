@@ -69,7 +69,8 @@ def _finding(e: Mapping[str, Any]) -> str:
 
 
 def _end(e: Mapping[str, Any]) -> str:
-    return f"{e.get('status')} at step {e.get('step')} ({e.get('reason')})"
+    reason = "" if e.get("status") == "succeeded" else f" ({e.get('reason')})"
+    return f"{e.get('status')} at step {e.get('step')}{reason}"
 
 
 _LINES = {
