@@ -5,6 +5,7 @@
     ├── Refused        4   the daemon understood and said no
     │   └── Incompatible   versions too far apart
     ├── NotFound       2   no such job, preset or file
+    ├── Ambiguous      2   a reference means several jobs
     ├── Invalid        1   the request has findings (an invalid configuration)
     └── Faulty         3   the daemon failed inside, or answered something unreadable
 
@@ -46,6 +47,10 @@ class Incompatible(Refused):
 
 
 class NotFound(ClientError):
+    exit_code = 2
+
+
+class Ambiguous(ClientError):
     exit_code = 2
 
 

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from stdaemon.client.errors import ClientError, Faulty, Invalid, NotFound, Refused, Unreachable
+from stdaemon.client.errors import (
+    Ambiguous,
+    ClientError,
+    Faulty,
+    Invalid,
+    NotFound,
+    Refused,
+    Unreachable,
+)
 from trainer.findings import Finding, finding
 
 if TYPE_CHECKING:
     import httpx
+
+AMBIGUOUS = "ENV113"  # the finding tells more than the status 409
 
 _KINDS: dict[int, type[ClientError]] = {
     400: Invalid,
@@ -77,7 +87,7 @@ def raise_for(answer: httpx.Response, address: str) -> None:
     body = _body(answer)
     findings = [f for f in (_finding(item) for item in body.get("findings") or []) if f]
     if findings:
-        raise kind(*findings)
+        raise (Ambiguous if findings[0].code == AMBIGUOUS else kind)(*findings)
     title, detail = str(body.get("title") or ""), body.get("detail")
     message = detail if isinstance(detail, str) and detail else title or f"HTTP {status}"
     fix = "see stune daemon logs" if kind is Faulty else ""

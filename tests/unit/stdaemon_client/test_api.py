@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from stdaemon.client.api import Client
-from stdaemon.client.errors import Faulty, Incompatible, Invalid, NotFound, Refused, Unreachable
+from stdaemon.client.errors import (
+    Ambiguous,
+    Faulty,
+    Incompatible,
+    Invalid,
+    NotFound,
+    Refused,
+    Unreachable,
+)
 from stdaemon.client.transport.unix import UnixConnector
 from stdaemon.wire.jobs import Job, JobPage, JobSubmit
 from stdaemon.wire.version import Hello
@@ -81,6 +89,16 @@ def test_findings_of_an_invalid_configuration_arrive_whole(short_dir: Path) -> N
         with client(short_dir) as api, pytest.raises(Invalid) as caught:
             api.submit(JobSubmit(text="x"))
     assert [f.where for f in caught.value.findings] == ["x.toml:3"] * 2
+
+
+def test_an_ambiguous_reference_is_a_usage_mistake(short_dir: Path) -> None:
+    """Exit code 2 with the candidates, although the status says conflict."""
+    item = {"code": "ENV113", "message": "'k' means several jobs: k1, k2", "fix": "more characters"}
+    body = json.dumps({"title": "t", "status": 409, "findings": [item]}).encode()
+    with serve(short_dir / "s", with_hello(lambda h: h.send(body, 409))):
+        with client(short_dir) as api, pytest.raises(Ambiguous) as caught:
+            api.job("k")
+    assert caught.value.exit_code == 2
 
 
 def test_a_dropped_answer_is_asked_again_with_the_same_request_id(short_dir: Path) -> None:
