@@ -56,7 +56,7 @@ def _resolve(args: argparse.Namespace):
     config = resolved.config
     name = config.job.name or args.config.stem
     fallback = data_home() / "runs" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = RunDir((args.run_dir or config.job.output_dir or fallback).expanduser().resolve())
+    run = RunDir(Path(args.run_dir or config.job.output_dir or fallback).expanduser().resolve())
     run.create()
     effective = resolved.effective()
     if args.config.resolve() != run.effective:

@@ -153,7 +153,9 @@ class Family(ABC):
     # --- training and sampling -------------------------------------------------------------
 
     @abstractmethod
-    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
+    ) -> Tensor:
         """Canonical prediction [B, C, h, w].
 
         `time` is sigma [B] for flow, integer [B] for discrete families; `sizes` [B, 6] holds

@@ -7,7 +7,7 @@ original training, unless `model.options.flux.attention_mask` hides them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainer.catalog.families.flux import FACTS
 from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
 
 
@@ -59,7 +60,9 @@ class Flux(Family):
             return_tensors="pt",
         ).attention_mask
 
-    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
+    ) -> Tensor:
         batch, _, height, width = noisy.shape
         tokens = pack(noisy.to(self.dtype))
         embeds = text["prompt_embeds"].to(self.dtype)
@@ -81,7 +84,7 @@ class Flux(Family):
             return None
         return torch.full((batch,), self.model.options.flux.guidance, device=device)
 
-    def _attention(self, text: TextEntry, image_tokens: int) -> dict[str, Tensor] | None:
+    def _attention(self, text: Mapping[str, Tensor], image_tokens: int) -> dict[str, Tensor] | None:
         """Boolean mask [B, 1, 1, L + S]: text padding hidden, all image tokens visible."""
         if "mask" not in text:
             return None
@@ -93,16 +96,14 @@ class Flux(Family):
         return self._pipeline(text=False)
 
     def _pipeline(self, *, text: bool) -> Any:
-        from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
-
-        return FluxPipeline(
-            scheduler=FlowMatchEulerDiscreteScheduler.from_config(self.scheduler_config),
-            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
-            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
-            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
-            text_encoder_2=self.modules["text_encoder_2"] if text else None,  # type: ignore[arg-type]
-            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,  # type: ignore[arg-type]
-            transformer=None if text else self.denoiser,  # type: ignore[arg-type]
+        return diffusers_class("FluxPipeline")(
+            scheduler=scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
+            vae=None if text else self.modules["vae"],
+            text_encoder=self.modules["text_encoder"] if text else None,
+            tokenizer=self.tokenizers["tokenizer"] if text else None,
+            text_encoder_2=self.modules["text_encoder_2"] if text else None,
+            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,
+            transformer=None if text else self.denoiser,
         )
 
     def pipeline_kwargs(

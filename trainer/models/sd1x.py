@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainer.catalog.families.sd1x import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete
 
 
@@ -26,23 +27,23 @@ class SD1X(UNetDiscrete):
         )
         return [{"prompt_embeds": row.cpu().clone()} for row in embeds]
 
-    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
+    ) -> Tensor:
         return self.call(noisy, time, text["prompt_embeds"])
 
     def pipeline(self) -> Any:
         return self._pipeline(text=False)
 
     def _pipeline(self, *, text: bool) -> Any:
-        from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-        return StableDiffusionPipeline(
-            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
-            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
-            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
-            unet=None if text else self.denoiser,  # type: ignore[arg-type]
-            scheduler=DDIMScheduler.from_config(self.sampling_config()),
-            safety_checker=None,  # type: ignore[arg-type]
-            feature_extractor=None,  # type: ignore[arg-type]
+        return diffusers_class("StableDiffusionPipeline")(
+            vae=None if text else self.modules["vae"],
+            text_encoder=self.modules["text_encoder"] if text else None,
+            tokenizer=self.tokenizers["tokenizer"] if text else None,
+            unet=None if text else self.denoiser,
+            scheduler=scheduler("DDIMScheduler", self.sampling_config()),
+            safety_checker=None,
+            feature_extractor=None,
             requires_safety_checker=False,
         )
 

@@ -6,7 +6,7 @@ picture. Checkpoints that set `force_zeros_for_empty_prompt` know the empty capt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainer.catalog.families.sdxl import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
 
 
@@ -47,7 +48,9 @@ class SDXL(UNetDiscrete):
             ]
         return entries
 
-    def forward(self, noisy: Tensor, time: Tensor, text: TextEntry, sizes: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
+    ) -> Tensor:
         condition = {
             "text_embeds": text["pooled_prompt_embeds"].to(self.dtype),
             "time_ids": sizes.to(self.dtype),
@@ -58,16 +61,14 @@ class SDXL(UNetDiscrete):
         return self._pipeline(text=False)
 
     def _pipeline(self, *, text: bool) -> Any:
-        from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
-
-        return StableDiffusionXLPipeline(
-            vae=None if text else self.modules["vae"],  # type: ignore[arg-type]
-            text_encoder=self.modules["text_encoder"] if text else None,  # type: ignore[arg-type]
-            text_encoder_2=self.modules["text_encoder_2"] if text else None,  # type: ignore[arg-type]
-            tokenizer=self.tokenizers["tokenizer"] if text else None,  # type: ignore[arg-type]
-            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,  # type: ignore[arg-type]
-            unet=None if text else self.denoiser,  # type: ignore[arg-type]
-            scheduler=EulerDiscreteScheduler.from_config(self.sampling_config()),
+        return diffusers_class("StableDiffusionXLPipeline")(
+            vae=None if text else self.modules["vae"],
+            text_encoder=self.modules["text_encoder"] if text else None,
+            text_encoder_2=self.modules["text_encoder_2"] if text else None,
+            tokenizer=self.tokenizers["tokenizer"] if text else None,
+            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,
+            unet=None if text else self.denoiser,
+            scheduler=scheduler("EulerDiscreteScheduler", self.sampling_config()),
             force_zeros_for_empty_prompt=self.zeros_for_empty,
             add_watermarker=False,
         )

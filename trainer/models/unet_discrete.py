@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainer.catalog.facts import Prediction
 from trainer.models.base import Family
+from trainer.models.parts.diffusers_classes import scheduler
 from trainer.objective.ddpm import zero_terminal_snr
 
 
@@ -23,10 +24,7 @@ class UNetDiscrete(Family):
     @property
     def alphas_cumprod(self) -> Tensor:
         """fp32 [T] of the checkpoint's own schedule."""
-        from diffusers import DDPMScheduler
-
-        scheduler = DDPMScheduler.from_config(self.scheduler_config)
-        abar = scheduler.alphas_cumprod.float()
+        abar = scheduler("DDPMScheduler", self.scheduler_config).alphas_cumprod.float()
         already = self.scheduler_config.get("rescale_betas_zero_snr", False)
         return zero_terminal_snr(abar) if self.model.zero_terminal_snr and not already else abar
 

@@ -1,0 +1,21 @@
+"""diffusers classes by name: loaded when used, and untyped on purpose.
+
+diffusers exports lazily, so a type checker sees neither its names nor that a pipeline accepts None
+for a component that is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def diffusers_class(name: str) -> Any:
+    import diffusers
+
+    return getattr(diffusers, name)
+
+
+def scheduler(name: str, config: Mapping[str, Any]) -> Any:
+    """A scheduler of class `name` from another scheduler's configuration."""
+    return diffusers_class(name).from_config(dict(config))
