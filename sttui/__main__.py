@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Options:
+    """What the interface can be told on the command line."""
+
+    host: str | None = None
+    read_only: bool = False
+    ascii: bool = False
 
 
 def main() -> int:
     """Entry point; returns the exit code."""
-    if sys.argv[1:] or "_STUNE_COMPLETE" in os.environ:
+    options = None if "_STUNE_COMPLETE" in os.environ else _interface_options(sys.argv[1:])
+    if options is None:
         from sttui.cli.main import main as run_verb
 
         return run_verb()
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        from sttui.tui.app import run
+        from sttui.cli.main import guarded
 
-        return run()
+        return guarded(lambda: _open_interface(options), sys.argv[1:])
     from sttui.cli import narrate
 
     narrate.say("stune needs a terminal for its full-screen interface, or a verb:")
@@ -27,6 +38,30 @@ def main() -> int:
     narrate.say("  stune jobs           list jobs")
     narrate.say("  stune --help         all verbs")
     return narrate.USAGE
+
+
+def _open_interface(options: Options) -> int:
+    from sttui.tui.app import run
+
+    return run(options.host, read_only=options.read_only, ascii=options.ascii)
+
+
+def _interface_options(argv: list[str]) -> Options | None:
+    """Options of the interface, or None when the arguments are a command line."""
+    options, rest = Options(), list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--read-only":
+            options.read_only = True
+        elif word == "--ascii":
+            options.ascii = True
+        elif word == "--host" and rest:
+            options.host = rest.pop(0)
+        elif word.startswith("--host="):
+            options.host = word.removeprefix("--host=")
+        else:
+            return None
+    return options
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sttui.cli import narrate, output
@@ -29,8 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `argv` and return the exit code."""
     current.reset()
     args = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(args), args)
+
+
+def guarded(action: Callable[[], int], args: Sequence[str]) -> int:
+    """The exit code of `action`; whatever it raises is told as findings."""
     try:
-        return _run(args)
+        return action()
     except ReaderGone:
         _silence_stdout()
         return narrate.BROKEN_PIPE
@@ -57,7 +62,7 @@ def _run(args: list[str]) -> int:
     return result if isinstance(result, int) and not isinstance(result, bool) else narrate.OK
 
 
-def _failed(error: Exception, args: list[str]) -> int:
+def _failed(error: Exception, args: Sequence[str]) -> int:
     """Tell what went wrong and choose the exit code."""
     import typer
     from typer.exceptions import TyperException

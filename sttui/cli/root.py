@@ -18,7 +18,8 @@ from sttui.cli.verbs import SECTIONS, VERBS, Entry
 
 INTRO = (
     "Fine-tune diffusion models from a terminal.\n\n"
-    "Without a verb on a terminal, the full-screen interface opens."
+    "Without a verb on a terminal, the full-screen interface opens; it takes --host, --read-only "
+    "and --ascii."
 )
 
 

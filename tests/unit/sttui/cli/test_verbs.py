@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sttui.__main__ import _interface_options
 from sttui.cli.root import load
 from sttui.cli.verbs import SECTIONS, VERBS
 from tests.unit.sttui.cli.conftest import Run
@@ -130,6 +131,26 @@ def test_without_a_verb_and_without_a_terminal_there_is_short_help() -> None:
     out, err = (child := program()).communicate(timeout=60)
     assert (child.returncode, out) == (2, b"")
     assert b"stune --help" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], (None, False, False)),
+        (["--host", "box", "--ascii"], ("box", False, True)),
+        (["--host=ana@box", "--read-only"], ("ana@box", True, False)),
+        (["--host"], None),
+        (["--host", "box", "jobs"], None),
+        (["jobs"], None),
+        (["--help"], None),
+    ],
+)
+def test_options_of_the_interface_are_told_from_command_lines(
+    argv: list[str], expected: tuple[str | None, bool, bool] | None
+) -> None:
+    """Everything with a verb, or with another option, is a command line."""
+    found = _interface_options(argv)
+    assert (found and (found.host, found.read_only, found.ascii)) == expected
 
 
 def test_a_reader_that_goes_away_is_no_error_message() -> None:
