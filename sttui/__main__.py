@@ -17,6 +17,7 @@ class Options:
     host: str | None = None
     read_only: bool = False
     ascii: bool = False
+    debug: bool = False
 
 
 def main() -> int:
@@ -41,6 +42,9 @@ def main() -> int:
 
 
 def _open_interface(options: Options) -> int:
+    from sttui.cli.invocation import current
+
+    current.debug = options.debug
     from sttui.tui.app import run
 
     return run(options.host, read_only=options.read_only, ascii=options.ascii)
@@ -55,6 +59,8 @@ def _interface_options(argv: list[str]) -> Options | None:
             options.read_only = True
         elif word == "--ascii":
             options.ascii = True
+        elif word == "--debug":
+            options.debug = True
         elif word == "--host" and rest:
             options.host = rest.pop(0)
         elif word.startswith("--host="):
