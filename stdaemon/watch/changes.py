@@ -12,6 +12,7 @@ from watchdog.observers.api import ObservedWatch
 
 log = logging.getLogger("stdaemon")
 NAMES = frozenset({"events.jsonl", "exit.json", "pid.json", "heartbeat.json"})
+CHANGES = frozenset({"created", "modified", "moved"})  # our own reading opens and closes files
 
 
 class _Handler(FileSystemEventHandler):
@@ -19,6 +20,8 @@ class _Handler(FileSystemEventHandler):
         self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type not in CHANGES:
+            return
         paths = (event.src_path, getattr(event, "dest_path", ""))
         if any(Path(str(p)).name in NAMES for p in paths if p):
             self._wake()

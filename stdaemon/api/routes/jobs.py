@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -87,7 +87,7 @@ def show_job(ctx: Ctx, row: FoundJob) -> JobDetail:
     )
 
 
-def _plain(data: dict[str, str | None]) -> dict[str, str | None]:
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
     return {key: data.get(key) for key in ("old", "new", "cause", "actor")}
 
 

@@ -168,8 +168,8 @@ def _inside(row: JobRow, path: str) -> Path:
     try:
         target = (root / path).resolve()
         usable = target.is_relative_to(root) and target.is_file()
-    except (OSError, ValueError):
-        usable = False
+    except (OSError, ValueError):  # a name too long, a zero byte
+        target, usable = root, False
     if not usable:
         problem = finding("RUN106", f"{path!r} is not a file of this run", where=row.id)
         raise Refusal(404, problem.message, problem)
