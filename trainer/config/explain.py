@@ -49,7 +49,7 @@ def explain(path: str) -> Explanation:
     return Explanation(
         key=key.path,
         doc=key.doc,
-        type="section" if key.section else expected(key.path),
+        type="section" if key.section else expected(key),
         default=None if key.section else key.default,
         choices=_choices(key),
         families=_family_values(key.path),
@@ -130,7 +130,7 @@ def _toml_value(key: Key) -> str:
     value = samples.get(key.path, key.default)
     if value is None:
         choices = key.choices
-        wanted = expected(key.path)
+        wanted = expected(key)
         if choices:
             value = choices[0]
         elif "number" in wanted:

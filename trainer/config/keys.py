@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from trainer.config.docstrings import field_docs
 from trainer.config.schema.root import JobConfig
 
 ITEM = "[]"  # stands for any index of a list of tables, as in data.datasets[].path
@@ -24,10 +25,11 @@ class Key:
     path: str
     field: FieldInfo
     section: type[BaseModel] | None
+    owner: type[BaseModel]
 
     @property
     def doc(self) -> str:
-        return self.field.description or ""
+        return field_docs(self.owner).get(self.name, "")
 
     @property
     def name(self) -> str:
@@ -57,8 +59,14 @@ class Key:
 
     @property
     def extra(self) -> dict[str, Any]:
+        """Metadata made by `changes`: aspects, and whether the value is a path."""
         extra = self.field.json_schema_extra
         return extra if isinstance(extra, dict) else {}
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What the key acts on: memory, time, disk, result."""
+        return tuple(str(aspect) for aspect in self.extra.get("changes", ()))
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
@@ -90,7 +98,7 @@ def _walk(model: type[BaseModel], prefix: str) -> typing.Iterator[Key]:
     for name, field in model.model_fields.items():
         section, many = _section_of(field.annotation)
         path = f"{prefix}{name}"
-        yield Key(path, field, section)
+        yield Key(path, field, section, model)
         if section is not None:
             yield from _walk(section, f"{path}{ITEM if many else ''}.")
 

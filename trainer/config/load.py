@@ -1,16 +1,19 @@
 """Read a job file: TOML, YAML or JSON, with the line of every key.
 
-The result is plain data. Positions let every finding name file and line.
+The result is plain data. Positions let every finding name file and line. A key that stands twice
+is an error in all three formats, because one of the two values would silently be lost.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.config.positions import json_lines, toml_lines, yaml_lines
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
@@ -33,7 +36,7 @@ class Document:
         while probe:
             if line := self.lines.get(probe):
                 return f"{self.name}:{line}"
-            probe = probe.rpartition(".")[0] if "." in probe else ""
+            probe = probe[: max(probe.rfind("."), probe.rfind("["), 0)]
         return self.name
 
 
@@ -45,7 +48,7 @@ def read_document(path: Path) -> Document:
         raise _unreadable(path, "the file does not exist", "check the path") from None
     except IsADirectoryError:
         raise _unreadable(path, "this is a folder", "name the job file in it") from None
-    except (PermissionError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, str(error), "it must be a readable UTF-8 text file") from None
     return parse_document(text, FORMATS.get(path.suffix.lower(), "toml"), str(path))
 
@@ -69,8 +72,7 @@ def parse_document(text: str, format: str, name: str) -> Document:
 
 def guess_format(text: str) -> str:
     """Format of a text without a file name (standard input)."""
-    head = text.lstrip()
-    if head.startswith("{"):
+    if text.lstrip().startswith("{"):
         return "json"
     toml_like = re.search(r"^\s*\[|^\s*[\w.\"-]+\s*=", text, re.MULTILINE)
     return "toml" if toml_like else "yaml"
@@ -94,83 +96,43 @@ def _toml(text: str, name: str) -> tuple[Any, dict[str, int]]:
         return tomllib.loads(text), toml_lines(text)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"at line (\d+)", str(error))
-        raise _malformed(name, int(match[1]) if match else 1, str(error)) from None
-
-
-def toml_lines(text: str) -> dict[str, int]:
-    """Line of each key, read from headers and `key =` starts."""
-    lines: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if match := re.match(r"\s*\[\[\s*([^\]]+?)\s*\]\]", line):
-            name = match[1].replace('"', "")
-            index = counts.get(name, 0)
-            counts[name] = index + 1
-            table = f"{name}[{index}]"
-            lines[table] = number
-        elif match := re.match(r"\s*\[\s*([^\]]+?)\s*\]\s*(#.*)?$", line):
-            table = _indexed(match[1].replace('"', ""), counts)
-            lines[table] = number
-        elif match := re.match(r"\s*([\w\"'.-]+)\s*=", line):
-            key = match[1].replace('"', "").replace("'", "")
-            lines.setdefault(f"{table}.{key}" if table else key, number)
-    return lines
-
-
-def _indexed(name: str, counts: dict[str, int]) -> str:
-    """`data.datasets.crop` below `[[data.datasets]]` belongs to its newest item."""
-    for prefix, count in counts.items():
-        if name.startswith(f"{prefix}."):
-            return f"{prefix}[{count - 1}]{name[len(prefix) :]}"
-    return name
+        line = int(match[1]) if match else text.count("\n") + 1  # "at end of document"
+        raise _malformed(name, line, str(error)) from None
 
 
 def _yaml(text: str, name: str) -> tuple[Any, dict[str, int]]:
     import yaml
 
+    from trainer.config.yaml_loader import JobLoader
+
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=JobLoader)
+        data = yaml.load(text, Loader=JobLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         why = getattr(error, "problem", None) or str(error)
         raise _malformed(name, mark.line + 1 if mark else 1, why) from None
-    lines: dict[str, int] = {}
-    _yaml_lines(node, "", lines)
-    return data, lines
-
-
-def _yaml_lines(node: Any, prefix: str, lines: dict[str, int]) -> None:
-    import yaml
-
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            path = f"{prefix}.{key.value}" if prefix else str(key.value)
-            lines[path] = key.start_mark.line + 1
-            _yaml_lines(value, path, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[f"{prefix}[{index}]"] = value.start_mark.line + 1
-            _yaml_lines(value, f"{prefix}[{index}]", lines)
+    return ({} if data is None else data), yaml_lines(node)
 
 
 def _json(text: str, name: str) -> tuple[Any, dict[str, int]]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
         raise _malformed(name, error.lineno, error.msg) from None
-    lines: dict[str, int] = {}
-    _yaml_lines_of_json(text, lines)
-    return data, lines
+    except ValueError as error:
+        match = re.search(r"\"(.*)\"", str(error))
+        assert match is not None
+        places = list(re.finditer(rf'"{re.escape(match[1])}"\s*:', text))
+        line = text.count("\n", 0, places[-1].start()) + 1 if places else 1
+        raise _malformed(name, line, str(error)) from None
+    return data, json_lines(text)
 
 
-def _yaml_lines_of_json(text: str, lines: dict[str, int]) -> None:
-    """JSON is YAML with fewer forms (tabs apart), so the same walk finds the lines."""
-    import yaml
-
-    try:
-        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return
-    _yaml_lines(node, "", lines)
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise ValueError(f'the key "{key}" stands twice')
+        seen[key] = value
+    return seen

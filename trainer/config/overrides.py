@@ -1,7 +1,8 @@
 """Single values from the environment and from the command line.
 
 `STUNE_SET__train__steps=100` and `--set train.steps=100` mean the same; values are read as TOML,
-and a word that is not TOML is a text.
+and a word that is not TOML is a text. Items of lists are named by index:
+`data.datasets[0].path`, in a variable `data__datasets__0__path`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.config.keys import all_keys, generic
-from trainer.config.layers import Layer, nested
+from trainer.config.keys import ITEM, all_keys, generic
+from trainer.config.layers import Layer, join, nested, split
+from trainer.config.paths import absolute
 from trainer.config.problems import candidates_for
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -31,7 +33,8 @@ def environment_layer(env: Mapping[str, str], base: Path) -> Layer:
     pairs = []
     for variable in sorted(env):
         if variable.startswith(PREFIX):
-            path = variable.removeprefix(PREFIX).replace("__", ".").lower()
+            names = variable.removeprefix(PREFIX).lower().split("__")
+            path = join([int(n) if n.isdigit() else n for n in names])
             pairs.append((path, env[variable], variable))
     return _layer("environment", pairs, base)
 
@@ -40,7 +43,7 @@ def override_layer(overrides: Sequence[str], base: Path) -> Layer:
     pairs = []
     for item in overrides:
         path, sign, value = item.partition("=")
-        if not sign or not path:
+        if not sign or not path.strip():
             raise ConfigError(
                 finding(
                     "CFG007",
@@ -53,32 +56,38 @@ def override_layer(overrides: Sequence[str], base: Path) -> Layer:
     return _layer("command line", pairs, base)
 
 
-def _layer(name: str, pairs: Sequence[tuple[str, str, str]], base: Path) -> Layer:
-    from trainer.config.resolve import absolute_paths
+def check_key(path: str, place: str) -> None:
+    """Raise ConfigError with the nearest names when there is no such key."""
+    if generic(path).removesuffix(ITEM) in all_keys():
+        return
+    section, _, leaf = path.rpartition(".")
+    near = candidates_for(section, leaf)
+    raise ConfigError(
+        finding(
+            "CFG004",
+            f"unknown key {path}",
+            where=place,
+            key=path,
+            fix=f"did you mean {' or '.join(near)}?" if near else "see `stune explain`",
+        )
+    )
 
-    data: dict[str, Any] = {}
+
+def _layer(name: str, pairs: Sequence[tuple[str, str, str]], base: Path) -> Layer:
+    data: dict[Any, Any] = {}
     places: dict[str, str] = {}
     for path, text, place in pairs:
-        if generic(path) not in all_keys():
-            section, _, leaf = path.rpartition(".")
-            near = candidates_for(section, leaf)
-            raise ConfigError(
-                finding(
-                    "CFG004",
-                    f"unknown key {path}",
-                    where=place,
-                    key=path,
-                    fix=f"did you mean {' or '.join(near)}?" if near else "see `stune explain`",
-                )
-            )
-        _merge(data, nested(path, parse_value(text)))
-        places[path] = place
-    return Layer(name, absolute_paths(data, base), places)
+        check_key(path, place)
+        value = absolute(nested(path, parse_value(text)), base)
+        _into(data, value)
+        places[join(split(path))] = place
+    return Layer(name, data, places)
 
 
-def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
+def _into(target: dict[Any, Any], source: Mapping[Any, Any]) -> None:
+    """Like the merge of layers, but indices stay: the list they reach into comes later."""
     for key, value in source.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
+            _into(target[key], value)
         else:
             target[key] = value

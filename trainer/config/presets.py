@@ -1,7 +1,8 @@
 """Find and read presets; the only module that knows where they are.
 
 Built-in presets stand in `presets/` beside the packages, a user's own in the configuration home.
-A preset is a job file with an optional `[preset]` table that describes it.
+A preset is a job file that may leave the data out. Its `[preset]` table describes it, and names
+with `base` another preset that it builds on.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 from trainer.config.load import Document, read_document
 from trainer.errors import ConfigError
-from trainer.findings import finding
+from trainer.findings import Finding, finding
 from trainer.runs.homes import config_home
 
 BUILT_IN = Path(__file__).resolve().parents[2] / "presets"
 PREFIX = "preset:"
+META: dict[str, type] = {"base": str, "title": str, "vram_gb": int, "notes": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,7 @@ def preset_names() -> dict[str, tuple[Path, bool]]:
     return dict(sorted(found.items()))
 
 
-def read_preset(name: str) -> Document:
-    """The document of a preset without its `[preset]` table."""
-    path = preset_path(name)
-    document = read_document(path)
-    data = {k: v for k, v in document.data.items() if k != "preset"}
-    return Document(data, document.text, document.format, document.name, document.lines)
-
-
-def preset_path(name: str) -> Path:
+def preset_path(name: str, *, where: str = "preset") -> Path:
     names = preset_names()
     if name in names:
         return names[name][0]
@@ -68,17 +62,50 @@ def preset_path(name: str) -> Path:
         finding(
             "CFG010",
             f"there is no preset {name!r}",
-            where="preset",
+            where=where,
             fix=f"did you mean {', '.join(near)}?" if near else "see `stune preset ls`",
         )
     )
 
 
+def base_of(document: Document) -> str | None:
+    """The preset that a job or preset builds on."""
+    preset = document.data.get("preset")
+    base = preset.get("base") if isinstance(preset, dict) else preset
+    return base if isinstance(base, str) else None
+
+
+def is_preset(document: Document) -> bool:
+    """Whether the document describes itself as a preset."""
+    return isinstance(document.data.get("preset"), dict)
+
+
+def preset_chain(document: Document) -> list[Document]:
+    """All presets below a document, the farthest first."""
+    chain: list[Document] = []
+    seen: list[str] = []
+    while (name := base_of(document)) is not None:
+        where = document.where("preset.base" if is_preset(document) else "preset")
+        if name in seen:
+            circle = " → ".join([*seen, name])
+            problem = finding("CFG008", f"presets build on each other: {circle}", where=where)
+            raise ConfigError(problem)
+        seen.append(name)
+        document = read_document(preset_path(name, where=where))
+        chain.insert(0, document)
+    return chain
+
+
 def preset_info(name: str) -> PresetInfo:
+    """What a preset says about itself, with what it inherits."""
     path, built_in = preset_names()[name]
-    data = read_document(path).data
-    meta = data.get("preset") if isinstance(data.get("preset"), dict) else {}
-    model = data.get("model", {})
+    document = read_document(path)
+    meta: dict[str, Any] = document.data["preset"] if is_preset(document) else {}
+    model: dict[str, Any] = {}
+    datasets: list[Any] = []
+    for layer in (*preset_chain(document), document):
+        model |= layer.data.get("model", {})
+        datasets = layer.data.get("data", {}).get("datasets", datasets)
     return PresetInfo(
         name=name,
         path=path,
@@ -88,8 +115,45 @@ def preset_info(name: str) -> PresetInfo:
         vram_gb=meta.get("vram_gb"),
         notes=str(meta.get("notes", "")),
         built_in=built_in,
-        needs_data=not data.get("data", {}).get("datasets"),
+        needs_data=not datasets,
         meta=meta,
+    )
+
+
+def description_problems(document: Document) -> list[Finding]:
+    """Wrong keys and types in the `[preset]` table, or a `preset` that is neither form."""
+    preset = document.data.get("preset")
+    if preset is None or isinstance(preset, str):
+        return []
+    if not isinstance(preset, dict):
+        return [_wrong(document, "preset", preset, "the name of a preset, or a [preset] table")]
+    found = []
+    for key, value in preset.items():
+        path = f"preset.{key}"
+        if key not in META:
+            near = difflib.get_close_matches(key, META, n=1)
+            found.append(
+                finding(
+                    "CFG004",
+                    f"unknown key {path}",
+                    where=document.where(path),
+                    fix=f"did you mean preset.{near[0]}?" if near else f"known: {', '.join(META)}",
+                    key=path,
+                )
+            )
+        elif type(value) is not META[key]:
+            wanted = "a whole number" if META[key] is int else "a text"
+            found.append(_wrong(document, path, value, wanted))
+    return found
+
+
+def _wrong(document: Document, path: str, value: Any, wanted: str) -> Finding:
+    return finding(
+        "CFG006",
+        f"{path} = {value!r} is of the wrong type",
+        where=document.where(path),
+        fix=f"expected {wanted}",
+        key=path,
     )
 
 

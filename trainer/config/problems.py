@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
-from trainer.config.keys import ITEM, all_keys, children, generic, leaf_keys
-from trainer.config.layers import leaves
+from trainer import catalog
+from trainer.config.coerce import coerced, words
+from trainer.config.keys import ITEM, Key, all_keys, children, generic, leaf_keys
+from trainer.config.layers import leaves, value_at
 from trainer.config.load import Document
 from trainer.config.suggest import ALIASES, nearest
 from trainer.findings import Finding, finding
 
 TOP_LEVEL = ("preset",)
+LIMITS = {
+    "ge": "at least {}",
+    "gt": "more than {}",
+    "le": "at most {}",
+    "lt": "less than {}",
+    "min_length": "not empty",
+    "max_length": "at most {} long",
+}
 
 
 def unknown_keys(document: Document) -> list[Finding]:
     """One finding per key that the schema does not have, however deep."""
-    found: list[Finding] = []
+    found: dict[str, Finding] = {}
     for path, _ in leaves(document.data):
-        parts = _steps(path)
-        for depth, (section, name, full) in enumerate(parts):
-            if depth == 0 and full in TOP_LEVEL:
+        for section, name, full in _steps(path):
+            if full in TOP_LEVEL:
                 break
             key = all_keys().get(generic(full).removesuffix(ITEM))
             if key is None:
-                if not any(f.evidence.get("key") == full for f in found):
-                    found.append(_unknown(document, section, name, full))
+                if full not in found:
+                    found[full] = _unknown(document, section, name, full)
                 break
             if key.section is None:
                 break
-    return found
+    return list(found.values())
 
 
 def _steps(path: str) -> Iterator[tuple[str, str, str]]:
@@ -45,11 +55,6 @@ def _steps(path: str) -> Iterator[tuple[str, str, str]]:
 
 def _unknown(document: Document, section: str, name: str, full: str) -> Finding:
     candidates = candidates_for(section, name)
-    best = candidates[0] if candidates else None
-    patch = None
-    if best is not None and ITEM not in best:
-        value = _value_at(document.data, full)
-        patch = {full: None, best: value}
     where_known = f"the section [{section}]" if section else "a job file"
     fix = (
         f"did you mean {' or '.join(candidates)}?"
@@ -62,10 +67,21 @@ def _unknown(document: Document, section: str, name: str, full: str) -> Finding:
         where=document.where(full),
         why=f"{where_known} has no key of this name, so it would have no effect",
         fix=fix,
-        patch=patch,
+        patch=_rename(document, full, candidates),
         key=full,
         candidates=candidates,
     )
+
+
+def _rename(document: Document, wrong: str, candidates: list[str]) -> dict[str, Any] | None:
+    """The patch that moves a value to its right name, when that name is clear and free."""
+    if not candidates or ITEM in candidates[0]:
+        return None
+    right, value = candidates[0], value_at(document.data, wrong)
+    is_table = all_keys()[generic(right)].section is not None
+    if is_table != isinstance(value, dict | list) or value_at(document.data, right) is not None:
+        return None
+    return {wrong: None, right: value}
 
 
 def candidates_for(section: str, name: str) -> list[str]:
@@ -90,20 +106,15 @@ def _is_list(path: str) -> bool:
     return any(p.startswith(f"{path}{ITEM}.") for p in all_keys())
 
 
-def _value_at(data: Any, path: str) -> Any:
-    for name in path.replace("[", ".[").split("."):
-        data = data[int(name[1:-1])] if name.startswith("[") else data[name]
-    return data
-
-
-def invalid_values(error: ValidationError, place) -> list[Finding]:
+def invalid_values(error: ValidationError, place: Callable[[str], str]) -> list[Finding]:
     """Findings for what pydantic refused; `place(path)` gives file:line or the layer."""
     found: list[Finding] = []
     for item in error.errors(include_url=False):
         path = _dotted(item["loc"])
         if item["type"] == "extra_forbidden" or any(f.evidence["key"] == path for f in found):
             continue  # reported as unknown, or one branch of a union already told
-        found.append(_invalid(path, item, place(path)))
+        missing = item["type"] == "missing"
+        found.append(_missing(path, place(path)) if missing else _invalid(path, item, place(path)))
     return found
 
 
@@ -121,58 +132,60 @@ def _dotted(loc: tuple[Any, ...]) -> str:
     return path
 
 
-def _invalid(path: str, item: Any, where: str) -> Finding:
+def _missing(path: str, where: str) -> Finding:
+    known = ", ".join(sorted(catalog.FAMILIES))
+    table, _, name = path.rpartition(".")
+    fix = {
+        "model": f"add [model] with family = one of {known}",
+        "model.family": f"add family = one of {known} to [model]",
+    }.get(path, f"add {name} = … to [[{generic(table).removesuffix(ITEM)}]]")
     key = all_keys().get(generic(path))
+    doc = key.doc if key else ""
+    return finding("CFG005", f"{path} is missing", where=where, key=path, why=doc, fix=fix)
+
+
+def _invalid(path: str, item: Any, where: str) -> Finding:
+    key = all_keys().get(generic(path).removesuffix(ITEM))
+    assert key is not None, f"pydantic refused {path}, which is no key"
     value = item.get("input")
-    if item["type"] == "missing":
-        return finding(
-            "CFG005",
-            f"{path} is missing",
-            where=where,
-            key=path,
-            why=key.doc if key else "",
-            fix=f"add {path}",
-        )
-    choices = [str(c) for c in key.choices] if key else []
-    near = nearest(str(value), choices) if isinstance(value, str) else []
-    patch = {path: near[0]} if near else None
-    if choices:
-        fix = f"did you mean {near[0]!r}? allowed: " if near else "allowed: "
-        fix += ", ".join(choices)
-    else:
-        fix = f"expected {expected(path)}"
+    meant = _meant(key, value)
+    fix = f"did you mean {_short(meant)}? " if meant is not None else ""
+    fix += f"allowed: {', '.join(map(str, key.choices))}" if key.choices else expected_of(key)
     message = item["msg"].removeprefix("Value error, ")
     return finding(
         "CFG006",
-        f"{path} = {value!r}: {message}",
+        f"{path} = {_short(value)}: {message[:1].lower()}{message[1:]}",
         where=where,
-        why=key.doc if key else "",
+        why=key.doc,
         fix=fix,
-        patch=patch,
+        patch={path: meant} if meant is not None else None,
         key=path,
     )
 
 
-def expected(path: str) -> str:
+def _meant(key: Key, value: Any) -> Any:
+    """The value that was probably meant, None when it is not clear."""
+    if key.section is not None:
+        return None
+    if isinstance(value, str) and key.choices:
+        near = nearest(value, map(str, key.choices))
+        if near:
+            return near[0]
+    return coerced(key, value)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def expected_of(key: Key) -> str:
+    if key.section is not None:
+        return f"expected a table with the keys {', '.join(key.section.model_fields)}"
+    return f"expected {expected(key)}"
+
+
+def expected(key: Key) -> str:
     """Type and bounds of a key in words."""
-    key = all_keys()[generic(path)]
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    limits = [f"{words[k]} {v}" for k, v in key.bounds.items() if k in words]
-    return " ".join([type_words(key.field.annotation), " and ".join(limits)]).strip()
-
-
-def type_words(annotation: Any) -> str:
-    text = str(annotation).replace("typing.", "")
-    names = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
-    if "ResolutionText" in text or "_number_means_area" in text:
-        return "a resolution such as 1024px2, 1.0mp or 1024px"
-    if "_share" in text:
-        return "a number of steps, or a share such as 0.05 or 5%"
-    if "list" in text:
-        return "a list"
-    if "tuple" in text:
-        return "a pair of numbers"
-    for name, words in names.items():
-        if f"'{name}'" in text or text.startswith(name):
-            return words
-    return text
+    limits = [LIMITS[k].format(v) for k, v in key.bounds.items()]
+    return " ".join([words(key.field.annotation), " and ".join(limits)]).strip()

@@ -7,19 +7,20 @@ configuration is None while there are structural ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from trainer import catalog
-from trainer.config import presets
-from trainer.config.keys import all_keys, generic
-from trainer.config.layers import Layer, Origin, leaves, merge
+from trainer.config.defaults import default_layers, share_defaults
+from trainer.config.keys import all_keys
+from trainer.config.layers import Layer, Origin, join, leaves, merge, split
 from trainer.config.load import Document, parse_document, read_document
-from trainer.config.overrides import environment_layer, override_layer
+from trainer.config.overrides import check_key, environment_layer, override_layer
+from trainer.config.paths import absolute
+from trainer.config.presets import description_problems, preset_chain
 from trainer.config.problems import invalid_values, unknown_keys
 from trainer.config.rules.check import check_rules
 from trainer.config.schema.root import JobConfig
@@ -46,11 +47,10 @@ class Resolved:
 
     def origin(self, path: str) -> Origin:
         """Where the value of a leaf comes from."""
-        probe = path
-        while probe:
-            if probe in self.origins:
-                return self.origins[probe]
-            probe = probe.rpartition("[")[0] if probe.endswith("]") else ""
+        parts = split(path)
+        for end in range(len(parts), 0, -1):
+            if (origin := self.origins.get(join(parts[:end]))) is not None:
+                return origin
         return Origin("built-in")
 
 
@@ -95,23 +95,33 @@ def resolve_document(
 ) -> Resolved:
     if document.data.get("schema") == EFFECTIVE:
         return _stored(document)
-    findings: list[Finding] = list(unknown_keys(document))
+    findings: list[Finding] = []
     try:
-        layers = _layers(document, base_dir, overrides, env or {}, findings)
+        layers = _layers(document, base_dir, overrides, unset, env or {}, findings)
+        data, origins = merge([*default_layers(merge(layers)[0]), *layers])
     except ConfigError as error:
         return Resolved(None, {}, findings + list(error.findings), document)
-    data, origins = merge(layers)
-    _unset(data, origins, unset)
-
-    def place(path: str) -> str:
-        origin = next((o for p, o in origins.items() if p == path or p.startswith(path)), None)
-        return origin.where if origin and origin.where else document.where(path)
-
+    share_defaults(data, origins)
+    place = _place(origins, document)
     try:
         config = JobConfig.model_validate(_only_known(data))
     except ValidationError as error:
-        return Resolved(None, origins, findings + invalid_values(error, place), document, data)
+        findings += invalid_values(error, lambda path: place(path).where)
+        return Resolved(None, origins, findings, document, data)
     return Resolved(config, origins, findings + check_rules(config, place), document, data)
+
+
+def _place(origins: Mapping[str, Origin], document: Document) -> Callable[[str], Origin]:
+    """Where a key or section was set: at itself, else at its first key, else in the file."""
+
+    def place(path: str) -> Origin:
+        if path in origins:
+            return origins[path]
+        below = (o for p, o in origins.items() if p.startswith((f"{path}.", f"{path}[")))
+        ordered = sorted(below, key=lambda origin: origin.layer != "file")
+        return ordered[0] if ordered else Origin("file", document.where(path))
+
+    return place
 
 
 def _stored(document: Document) -> Resolved:
@@ -125,7 +135,9 @@ def _stored(document: Document) -> Resolved:
         config = JobConfig.model_validate(data)
     except ValidationError as error:
         return Resolved(None, origins, invalid_values(error, document.where), document, data)
-    findings = [f for f in check_rules(config, document.where) if f.code.startswith("DAT")]
+    findings = [
+        f for f in check_rules(config, _place(origins, document)) if f.code.startswith("DAT")
+    ]
     return Resolved(config, origins, findings, document, data)
 
 
@@ -133,89 +145,28 @@ def _layers(
     document: Document,
     base_dir: Path,
     overrides: Sequence[str],
+    unset: Sequence[str],
     env: Mapping[str, str],
     findings: list[Finding],
 ) -> list[Layer]:
-    layers: list[Layer] = []
-    preset = document.data.get("preset")
-    if isinstance(preset, str):
-        other = presets.read_preset(preset)
-        findings += unknown_keys(other)
-        layers.append(document_layer("preset", other, Path(other.name).parent))
+    """What the user set, lowest first; problems of the files go to `findings`."""
+    for path in unset:
+        check_key(path, f"--unset {path}")
+    findings += description_problems(document) + unknown_keys(document)
+    layers = []
+    for preset in preset_chain(document):
+        findings += description_problems(preset) + unknown_keys(preset)
+        layers.append(document_layer("preset", preset, Path(preset.name).parent))
     layers.append(document_layer("file", document, base_dir))
     layers.append(environment_layer(env, base_dir))
     layers.append(override_layer(overrides, Path.cwd()))
-    data, _ = merge(layers)
-    return [_family_layer(data), *layers]
+    return [layer.without(unset) for layer in layers]
 
 
 def document_layer(name: str, document: Document, base_dir: Path) -> Layer:
     data = {k: v for k, v in document.data.items() if k != "preset"}
     places = {path: document.where(path) for path, _ in leaves(data)}
-    return Layer(name, absolute_paths(data, base_dir), places | {"": document.name})
-
-
-def _family_layer(data: Mapping[str, Any]) -> Layer:
-    """Defaults of the chosen flavour: its repository and its usual settings."""
-    model = data.get("model")
-    family = model.get("family") if isinstance(model, Mapping) else None
-    if not isinstance(family, str) or family not in catalog.FAMILIES:
-        return Layer("family", {}, {})
-    assert isinstance(model, Mapping)
-    facts = catalog.family_facts(family)
-    flavour = model.get("flavour") or facts.default_flavour
-    entry = facts.flavours.get(flavour) if isinstance(flavour, str) else None
-    layer: dict[str, Any] = {}
-    if entry is not None:
-        layer = {"model": {"path": entry.repo}}
-        for path, value in entry.defaults.items():
-            section = layer
-            *tables, leaf = path.split(".")
-            for table in tables:
-                section = section.setdefault(table, {})
-            section[leaf] = value
-    return Layer("family", layer, {"": f"{family} {flavour}"})
-
-
-def absolute_paths(data: Mapping[str, Any], base: Path, prefix: str = "") -> dict[str, Any]:
-    """The same data with every path absolute; `preset:` paths point into the presets."""
-    result: dict[str, Any] = {}
-    for key, value in data.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            result[key] = absolute_paths(value, base, f"{path}.")
-        elif isinstance(value, list):
-            result[key] = [
-                absolute_paths(v, base, f"{path}[].") if isinstance(v, Mapping) else v
-                for v in value
-            ]
-        else:
-            result[key] = _absolute(value, generic(path), base)
-    return result
-
-
-def _absolute(value: Any, path: str, base: Path) -> Any:
-    known = all_keys().get(path)
-    kind = known.extra.get("path") if known else None
-    if not kind or not isinstance(value, str) or not value:
-        return value
-    if value.startswith(presets.PREFIX):
-        return str(presets.inside(value))
-    candidate = (base / Path(value).expanduser()).resolve()
-    if kind == "model" and not candidate.exists() and not value.startswith((".", "/", "~")):
-        return value  # a hub id
-    return str(candidate)
-
-
-def _unset(data: dict[str, Any], origins: dict[str, Origin], paths: Sequence[str]) -> None:
-    for path in paths:
-        *tables, leaf = path.split(".")
-        section: Any = data
-        for table in tables:
-            section = section.get(table, {}) if isinstance(section, dict) else {}
-        if isinstance(section, dict):
-            section.pop(leaf, None)
-        origins.pop(path, None)
+    return Layer(name, absolute(data, base_dir), places | {"": document.name})
 
 
 def _only_known(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

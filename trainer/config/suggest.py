@@ -81,7 +81,11 @@ def _tokens(name: str) -> set[str]:
 
 
 def nearest(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Up to `limit` known names: within two edits, or sharing most of their words."""
+    """Up to `limit` known names: within two edits, or sharing most of their words.
+
+    A name that is equal but for case and dashes stands alone; two edits of a very short name
+    would leave nothing of it, so at least one letter has to remain.
+    """
     low = word.lower().replace("-", "_")
     scored = []
     for name in known:
@@ -89,6 +93,10 @@ def nearest(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
         ours, theirs = _tokens(low), _tokens(name)
         shared = len(ours & theirs) / max(1, len(ours | theirs))
         ratio = difflib.SequenceMatcher(None, low, name.lower()).ratio()
-        if edits <= 2 or shared >= 0.8 or ratio >= 0.8:
+        close = edits <= 2 and edits < min(len(low), len(name))
+        if edits == 0 or close or (edits == 1 and len(low) > 1) or max(shared, ratio) >= 0.8:
             scored.append((edits, -shared, -ratio, name))
-    return [name for *_, name in sorted(scored)[:limit]]
+    scored.sort()
+    if scored and scored[0][0] == 0:
+        scored = scored[:1]
+    return [name for *_, name in scored[:limit]]

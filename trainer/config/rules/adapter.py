@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem
@@ -15,6 +16,7 @@ def adapter_only_in_adapter_mode(config: JobConfig, facts: FamilyFacts) -> Itera
         yield Problem(
             code="CFG030",
             key="adapter",
+            idle=True,
             message="model.mode is full, so [adapter] has no effect",
             fix='remove [adapter], or set model.mode = "adapter"',
             patch={"adapter": None},
@@ -82,6 +84,41 @@ def formats_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         )
 
 
+def start_exists(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    start = config.adapter.init_from
+    if start is not None and not Path(start).exists():
+        yield Problem(
+            code="CFG036",
+            key="adapter.init_from",
+            message=f"{start} does not exist",
+            fix="name an adapter file in diffusers or ComfyUI layout",
+        )
+
+
+def start_is_one(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.adapter.init_from is not None and "init" in config.adapter.model_fields_set:
+        yield Problem(
+            code="CFG037",
+            key="adapter.init",
+            idle=True,
+            message="adapter.init_from supplies the weights, so adapter.init has no effect",
+            fix="remove one of the two",
+            patch={"adapter.init": None},
+        )
+
+
+def dropout_leaves_signal(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.mode == "adapter" and config.adapter.dropout > 0.5:
+        yield Problem(
+            code="CFG038",
+            key="adapter.dropout",
+            level="warn",
+            message=f"{config.adapter.dropout:.0%} of the adapter's inputs are dropped",
+            why="most of each step is lost",
+            fix="0.05 to 0.2 is usual",
+        )
+
+
 RULES = (
     adapter_only_in_adapter_mode,
     preset_known,
@@ -89,4 +126,7 @@ RULES = (
     scale_is_sane,
     rank_is_sane,
     formats_unique,
+    start_exists,
+    start_is_one,
+    dropout_leaves_signal,
 )

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts
+from trainer.config.layers import Origin
 from trainer.config.rules import adapter, data, length, model, noise, optimizer, validation
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
 from trainer.findings import Finding, finding
+
+USER_LAYERS = ("file", "environment", "command line")
 
 Rule = Callable[[JobConfig, FamilyFacts], Iterator[Problem]]
 
@@ -29,34 +32,38 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check_rules(config: JobConfig, place: Callable[[str], str]) -> list[Finding]:
+def check_rules(config: JobConfig, place: Callable[[str], Origin]) -> list[Finding]:
+    """All findings of all rules; `place` tells which layer set a key, and where."""
     family = config.model.family
     if family not in catalog.FAMILIES:
-        return [_unknown_family(family, place)]
+        return [_unknown_family(family, place("model.family").where)]
     facts = catalog.family_facts(family)
     return [
-        finding(
-            problem.code,
-            problem.message,
-            where=place(problem.key),
-            why=problem.why,
-            fix=problem.fix,
-            level=problem.level,
-            patch=problem.patch,
-            key=problem.key,
-        )
-        for rule in RULES
-        for problem in rule(config, facts)
+        _finding(problem, place(problem.key)) for rule in RULES for problem in rule(config, facts)
     ]
 
 
-def _unknown_family(family: str, place: Callable[[str], str]) -> Finding:
+def _finding(problem: Problem, origin: Origin) -> Finding:
+    inherited = origin.layer not in USER_LAYERS
+    return finding(
+        problem.code,
+        problem.message,
+        where=origin.where,
+        why=problem.why,
+        fix=problem.fix,
+        level="info" if problem.idle and inherited else problem.level,
+        patch=None if problem.idle and inherited else problem.patch,
+        key=problem.key,
+    )
+
+
+def _unknown_family(family: str, where: str) -> Finding:
     near = nearest(family, catalog.FAMILIES)
     listed = ", ".join(sorted(catalog.FAMILIES))
     return finding(
         "CFG011",
         f"unknown model family {family!r}",
-        where=place("model.family"),
+        where=where,
         fix=f"did you mean {near[0]!r}? known: {listed}" if near else f"known: {listed}",
         patch={"model.family": near[0]} if near else None,
         key="model.family",

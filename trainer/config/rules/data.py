@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.catalog.facts import FamilyFacts
-from trainer.config.rules.problem import Problem
+from trainer.config.rules.problem import Problem, resolutions
 from trainer.config.schema.root import JobConfig
 from trainer.config.units import parse_resolution
 
@@ -18,7 +18,8 @@ def some_data(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             code="CFG080",
             key="data.datasets",
             message="there is no dataset to train on",
-            fix='add [[data.datasets]] with id = "mine" and path = "FOLDER"',
+            fix='add [[data.datasets]] with id = "mine" and path = "FOLDER", or give '
+            "--set data.datasets[0].id=mine --set data.datasets[0].path=FOLDER",
         )
 
 
@@ -43,7 +44,7 @@ def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
                 code="DAT001",
                 key=f"data.datasets[{index}].path",
                 message=f"dataset {dataset.id}: {path} {what}",
-                fix="check the path; it is relative to the job file",
+                fix="check the path; in a file it is relative to that file's folder",
             )
 
 
@@ -67,6 +68,8 @@ def prompts_given(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             yield Problem(
                 code="CFG084",
                 key=f"{key}.prompt",
+                level="warn",
+                idle=True,
                 message=f"the prompt has no effect with source {caption.source}",
                 fix="set prepend = true, or remove prompt",
             )
@@ -90,7 +93,7 @@ def _captions(config: JobConfig):
 
 def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     smallest = 4 * facts.spatial_factor
-    for key, text in _resolutions(config):
+    for key, text in resolutions(config):
         if parse_resolution(text).square < smallest:
             yield Problem(
                 code="CFG086",
@@ -102,8 +105,8 @@ def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
 
 
 def resolution_aligned(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    multiple = 2 * facts.spatial_factor
-    for key, text in _resolutions(config):
+    multiple = facts.pixel_multiple
+    for key, text in resolutions(config):
         edge = parse_resolution(text).square
         if edge % multiple:
             near = max(multiple, round(edge / multiple) * multiple)
@@ -116,12 +119,65 @@ def resolution_aligned(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
             )
 
 
-def _resolutions(config: JobConfig) -> Iterator[tuple[str, str]]:
-    if config.data.defaults.resolution:
-        yield "data.defaults.resolution", config.data.defaults.resolution
+def enough_for_a_batch(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.resolution:
-            yield f"data.datasets[{index}].resolution", dataset.resolution
+        few = dataset.max_samples is not None and dataset.max_samples < config.train.batch_size
+        if few and dataset.role == "train" and dataset.leftover == "drop":
+            yield Problem(
+                code="CFG088",
+                key=f"data.datasets[{index}].max_samples",
+                message=f"{dataset.max_samples} samples never fill a batch of "
+                f"{config.train.batch_size}, and leftovers are dropped",
+                why="the dataset would not be trained on at all",
+                fix='set leftover = "carry", or lower train.batch_size',
+            )
+
+
+def measured_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    for index, dataset in enumerate(config.data.datasets):
+        for key in sorted(dataset.model_fields_set & {"repeats", "leftover"}):
+            if dataset.role == "eval":
+                yield Problem(
+                    code="CFG089",
+                    key=f"data.datasets[{index}].{key}",
+                    idle=True,
+                    message=f"dataset {dataset.id} is only measured, so {key} has no effect",
+                    fix=f"remove {key}",
+                    patch={f"data.datasets[{index}].{key}": None},
+                )
+
+
+def same_pictures_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    seen: dict[tuple[str, str | None], str] = {}
+    for index, dataset in enumerate(config.data.datasets):
+        if dataset.role != "train":
+            continue
+        first = seen.setdefault((dataset.path, dataset.resolution), dataset.id)
+        if first != dataset.id:
+            yield Problem(
+                code="CFG097",
+                key=f"data.datasets[{index}].path",
+                level="warn",
+                message=f"datasets {first} and {dataset.id} read the same folder at one size",
+                why="its pictures would count twice",
+                fix="use repeats for more weight, or give the second another resolution",
+            )
+
+
+def caption_files_read(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if "missing_caption" not in config.data.model_fields_set or not config.data.datasets:
+        return
+    shared = config.data.defaults.caption
+    sources = {(d.caption or shared).source for d in config.data.datasets}
+    if "textfile" not in sources:
+        yield Problem(
+            code="CFG098",
+            key="data.missing_caption",
+            idle=True,
+            message="no dataset reads caption files, so none can be missing",
+            fix="remove data.missing_caption",
+            patch={"data.missing_caption": None},
+        )
 
 
 RULES = (
@@ -131,4 +187,8 @@ RULES = (
     prompts_given,
     resolution_big_enough,
     resolution_aligned,
+    enough_for_a_batch,
+    measured_once,
+    same_pictures_once,
+    caption_files_read,
 )

@@ -67,6 +67,7 @@ def shape_parameters_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
             yield Problem(
                 code="CFG044",
                 key=f"schedule.{key}",
+                idle=True,
                 message=f"schedule.{key} has no effect on {name}",
                 fix=f"remove it, or use {' or '.join(sorted(names))}",
                 patch={f"schedule.{key}": None},
@@ -92,6 +93,7 @@ def ema_keys_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         yield Problem(
             code="CFG046",
             key="ema.enabled",
+            idle=True,
             level="warn",
             message=f"[ema] sets {', '.join(sorted(unused))} but is not enabled",
             fix="set ema.enabled = true, or remove the section",
@@ -113,22 +115,24 @@ def ema_outlives_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
 
 def checkpoint_within_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     steps = config.train.steps
-    if steps is not None and "every_steps" in config.checkpoint.model_fields_set:
-        if config.checkpoint.every_steps > steps:
-            yield Problem(
-                code="CFG048",
-                key="checkpoint.every_steps",
-                level="warn",
-                message=f"no checkpoint before the end: every {config.checkpoint.every_steps} of "
-                f"{steps} steps",
-                why="an interruption would cost the whole run",
-                fix="use a smaller interval",
-            )
+    interval = config.checkpoint.every_steps
+    asked = "every_steps" in config.checkpoint.model_fields_set
+    if asked and steps is not None and interval > steps:
+        yield Problem(
+            code="CFG048",
+            key="checkpoint.every_steps",
+            level="warn",
+            idle=True,
+            message=f"no checkpoint before the end: every {interval} of {steps} steps",
+            why="an interruption would cost the whole run",
+            fix="use a smaller interval",
+        )
 
 
 def log_within_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     steps = config.train.steps
-    if steps is not None and config.debug.log_every > steps:
+    asked = "log_every" in config.debug.model_fields_set
+    if asked and steps is not None and config.debug.log_every > steps:
         yield Problem(
             code="CFG049",
             key="debug.log_every",
@@ -136,6 +140,61 @@ def log_within_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             message=f"nothing is logged before the end of {steps} steps",
             fix=f"use debug.log_every = {max(1, steps // 10)}",
         )
+
+
+def warmup_leaves_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    warmup, steps = config.schedule.warmup, config.train.steps
+    share = warmup if isinstance(warmup, float) else warmup / steps if steps else 0.0
+    if 0.5 < share < 1:
+        yield Problem(
+            code="CFG050",
+            key="schedule.warmup",
+            level="warn",
+            message=f"{share:.0%} of the run is warm-up",
+            why="little of it is left at the full rate",
+            fix="5 % is usual",
+        )
+
+
+def cycles_within_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    steps = config.train.steps
+    if steps is not None and config.schedule.cycles > steps:
+        yield Problem(
+            code="CFG051",
+            key="schedule.cycles",
+            message=f"{config.schedule.cycles} cycles in {steps} steps",
+            why="a cycle needs at least one step",
+            fix="use fewer cycles",
+        )
+
+
+def ema_updates(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    steps = config.train.steps
+    if config.ema.enabled and steps is not None and config.ema.every > steps:
+        yield Problem(
+            code="CFG052",
+            key="ema.every",
+            message=f"the average is updated every {config.ema.every} steps of {steps}: never",
+            fix="use a smaller interval",
+        )
+
+
+def measured_within_run(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    steps = config.train.steps
+    intervals = {
+        "validation.every_steps": config.validation.every_steps,
+        "eval.every_steps": config.eval.every_steps,
+    }
+    for key, interval in intervals.items():
+        if steps is not None and interval is not None and interval > steps:
+            yield Problem(
+                code="CFG053",
+                key=key,
+                level="warn",
+                idle=True,
+                message=f"an interval of {interval} steps does not fit in a run of {steps}",
+                fix=f"use for example {max(1, steps // 5)}",
+            )
 
 
 RULES = (
@@ -148,4 +207,8 @@ RULES = (
     ema_outlives_run,
     checkpoint_within_run,
     log_within_run,
+    warmup_leaves_run,
+    cycles_within_run,
+    ema_updates,
+    measured_within_run,
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from trainer.catalog import OPTIMIZERS
 from trainer.catalog.facts import FamilyFacts, Prediction
-from trainer.config.rules.problem import Problem
+from trainer.config.rules.problem import Problem, resolutions
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
+from trainer.config.units import parse_resolution
 
 
 def flavour_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -29,6 +32,7 @@ def prediction_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
         yield Problem(
             code="CFG013",
             key="model.prediction_type",
+            idle=True,
             message=f"{facts.display_name} is a flow model and predicts velocity",
             why="epsilon and v belong to discrete schedules",
             fix="remove model.prediction_type",
@@ -43,6 +47,7 @@ def zero_snr_needs_v(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
         yield Problem(
             code="CFG014",
             key="model.zero_terminal_snr",
+            idle=True,
             message=f"{facts.display_name} has no discrete noise schedule to rescale",
             fix="remove model.zero_terminal_snr",
             patch={"model.zero_terminal_snr": None},
@@ -63,6 +68,7 @@ def flux_options_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
         yield Problem(
             code="CFG016",
             key=f"model.options.{family}",
+            idle=True,
             message=f"these options belong to {family}, the family is {facts.key}",
             why="they would have no effect",
             fix=f"remove [model.options.{family}]",
@@ -77,6 +83,7 @@ def max_tokens_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
         yield Problem(
             code="CFG017",
             key="model.max_tokens",
+            idle=True,
             message=f"{facts.display_name} has a fixed text length",
             why="CLIP reads 77 tokens",
             fix="remove model.max_tokens",
@@ -105,7 +112,7 @@ def bf16_optimizer_needs_bf16(config: JobConfig, facts: FamilyFacts) -> Iterator
         )
 
 
-def full_training_in_fp16_vae(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+def vae_survives_fp16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if facts.vae_fp32 and config.model.components.vae.dtype == "fp16":
         yield Problem(
             code="CFG020",
@@ -117,15 +124,79 @@ def full_training_in_fp16_vae(config: JobConfig, facts: FamilyFacts) -> Iterator
         )
 
 
-def gradient_checkpointing_possible(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.mode == "full" and not config.compute.checkpointing.enabled:
-        if facts.default_resolution >= 1024 and config.compute.device != "cpu":
+def full_training_is_large(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    large = config.model.mode == "full" and facts.default_resolution >= 1024
+    if large and is_published(config, facts) and not config.compute.checkpointing.enabled:
+        yield Problem(
+            code="CFG021",
+            key="compute.checkpointing.enabled",
+            level="info",
+            message="full training without gradient checkpointing needs much memory",
+            fix="turn it on if memory runs out",
+        )
+
+
+def is_published(config: JobConfig, facts: FamilyFacts) -> bool:
+    """Whether the weights are one of the family's known checkpoints; of others little is known."""
+    return config.model.path in {flavour.repo for flavour in facts.flavours.values()}
+
+
+def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    model = config.model
+    places = {
+        "model.path": model.path,
+        "model.components.denoiser.path": model.components.denoiser.path,
+        "model.components.vae.path": model.components.vae.path,
+    }
+    for key, text in places.items():
+        if text is None or Path(text).is_dir():
+            continue
+        if Path(text).is_file():
+            if not text.endswith(".safetensors"):
+                yield Problem(
+                    code="CFG022",
+                    key=key,
+                    message=f"{Path(text).name} is not a .safetensors file",
+                    why="other weight files can run code when they are opened",
+                    fix="convert it, or name a folder in diffusers layout",
+                )
+        elif not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
             yield Problem(
-                code="CFG021",
-                key="compute.checkpointing.enabled",
-                level="info",
-                message="full training without gradient checkpointing needs much memory",
-                fix="turn it on if memory runs out",
+                code="CFG022",
+                key=key,
+                message=f"{text} does not exist and is no hub id",
+                fix="name a folder, a .safetensors file, or a hub id such as owner/model",
+            )
+
+
+def hub_keys_on_hub(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.model.path is None or not Path(config.model.path).is_dir():
+        return
+    if config.model.revision is not None:
+        yield Problem(
+            code="CFG023",
+            key="model.revision",
+            idle=True,
+            message="model.path is a folder of this machine, which has no revisions",
+            fix="remove model.revision",
+            patch={"model.revision": None},
+        )
+
+
+def size_suits_checkpoint(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if not is_published(config, facts):
+        return
+    for key, text in resolutions(config):
+        edge = parse_resolution(text).square
+        if not facts.default_resolution / 3 <= edge <= facts.default_resolution * 2.5:
+            yield Problem(
+                code="CFG024",
+                key=key,
+                level="warn",
+                message=f"{text} is far from the {facts.default_resolution} pixels that "
+                f"{facts.display_name} was trained at",
+                why="far from its training size a model repeats or blurs what it draws",
+                fix=f'use about "{facts.default_resolution}px2"',
             )
 
 
@@ -136,6 +207,9 @@ RULES = (
     flux_options_on_flux,
     max_tokens_on_flux,
     bf16_optimizer_needs_bf16,
-    full_training_in_fp16_vae,
-    gradient_checkpointing_possible,
+    vae_survives_fp16,
+    full_training_is_large,
+    weights_can_be_found,
+    hub_keys_on_hub,
+    size_suits_checkpoint,
 )

@@ -16,6 +16,7 @@ def flow_keys_on_flow(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
         yield Problem(
             code="CFG070",
             key=f"noise.{key}",
+            idle=True,
             message=f"{facts.display_name} draws its times uniformly from a discrete schedule",
             why=f"noise.{key} acts on flow models only",
             fix=f"remove noise.{key}",
@@ -28,6 +29,7 @@ def snr_on_discrete(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         yield Problem(
             code="CFG071",
             key="loss.snr.gamma",
+            idle=True,
             message=f"min-SNR weighting is not defined for {facts.display_name}",
             why="flow models weigh noise levels by how often they draw them",
             fix="remove loss.snr.gamma",
@@ -44,6 +46,7 @@ def density_parameters_used(config: JobConfig, facts: FamilyFacts) -> Iterator[P
             yield Problem(
                 code="CFG072",
                 key=f"noise.{key}",
+                idle=True,
                 message=f"noise.{key} has no effect on {sampling} sampling",
                 fix=f'set noise.sampling = "{user}", or remove noise.{key}',
                 patch={f"noise.{key}": None},
@@ -67,9 +70,36 @@ def huber_keys_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         yield Problem(
             code="CFG074",
             key="loss.huber",
+            idle=True,
             message="loss.kind is l2, so [loss.huber] has no effect",
             fix='set loss.kind = "huber", or remove [loss.huber]',
             patch={"loss.huber": None},
+        )
+
+
+def shift_moderate(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    shift = config.noise.shift
+    if isinstance(shift, float) and shift > 20:
+        yield Problem(
+            code="CFG075",
+            key="noise.shift",
+            level="warn",
+            message=f"with a shift of {shift:g} nearly all training is at pure noise",
+            why="details would not be learned",
+            fix='1 to 6 is usual; "auto" follows the resolution',
+        )
+
+
+def beta_has_body(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    beta = config.noise.beta
+    if config.noise.sampling == "beta" and min(beta.alpha, beta.beta) < 0.2:
+        yield Problem(
+            code="CFG076",
+            key="noise.beta",
+            level="warn",
+            message=f"a beta density of ({beta.alpha:g}, {beta.beta:g}) lies at its ends",
+            why="times of 0 and 1 teach little",
+            fix="use parameters of 0.5 or more",
         )
 
 
@@ -79,4 +109,6 @@ RULES = (
     density_parameters_used,
     shift_positive,
     huber_keys_used,
+    shift_moderate,
+    beta_has_body,
 )

@@ -34,6 +34,7 @@ def args_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         yield Problem(
             code="CFG061",
             key=f"optimizer.args.{arg}",
+            idle=True,
             message=f"{config.optimizer.name} has no argument {arg}",
             why="it would have no effect",
             fix=f"known: {', '.join(entry.args)}",
@@ -92,6 +93,46 @@ def betas_in_range(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         )
 
 
+def clip_leaves_gradient(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    clip = config.optimizer.clip
+    if clip is not None and clip < 0.01:
+        yield Problem(
+            code="CFG066",
+            key="optimizer.clip",
+            level="warn",
+            message=f"gradients are cut to a norm of {clip:g}",
+            why="nearly every step is cut, so all have the same length",
+            fix="1.0 is usual; false turns clipping off",
+        )
+
+
+def prodigy_knows_warmup(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.optimizer.name != "prodigy" or not config.schedule.warmup:
+        return
+    if config.optimizer.args.safeguard_warmup is False:
+        yield Problem(
+            code="CFG067",
+            key="optimizer.args.safeguard_warmup",
+            level="warn",
+            message="prodigy takes the small steps of the warm-up for a small distance",
+            why="its estimate then stays too low for the rest of the run",
+            fix="set safeguard_warmup = true, or schedule.warmup = 0",
+            patch={"optimizer.args.safeguard_warmup": True},
+        )
+
+
+def one_warmup(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.schedule.warmup and config.optimizer.args.warmup_steps:
+        yield Problem(
+            code="CFG068",
+            key="schedule.warmup",
+            message="both the schedule and the optimiser warm up",
+            why="the two ramps multiply",
+            fix="keep optimizer.args.warmup_steps, which the average takes into account",
+            patch={"schedule.warmup": None},
+        )
+
+
 RULES = (
     optimizer_known,
     args_known,
@@ -99,4 +140,7 @@ RULES = (
     ordinary_rate,
     schedule_free_needs_no_schedule,
     betas_in_range,
+    clip_leaves_gradient,
+    prodigy_knows_warmup,
+    one_warmup,
 )

@@ -63,6 +63,7 @@ def measuring_needs_held_out(config: JobConfig, facts: FamilyFacts) -> Iterator[
         yield Problem(
             code="CFG093",
             key=f"eval.{min(asked)}",
+            idle=True,
             message='there is no dataset with role = "eval" to measure on',
             why="the held-out loss needs data that is not trained on",
             fix='give a [[data.datasets]] the key role = "eval"',
@@ -115,6 +116,70 @@ def allow_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             )
 
 
+def some_moment(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    validation = config.validation
+    moments = validation.at_start or validation.at_end or validation.every_steps
+    if validation.enabled and validation.prompts and not moments:
+        yield Problem(
+            code="CFG101",
+            key="validation.prompts",
+            message="there are prompts, but no moment at which they are drawn",
+            fix="set validation.every_steps or validation.at_end = true",
+            patch={"validation.at_end": True},
+        )
+
+
+def keys_used_when_off(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    validation = config.validation
+    for key in sorted(validation.model_fields_set - {"enabled", "guidance"}):
+        if not validation.enabled:
+            yield Problem(
+                code="CFG102",
+                key=f"validation.{key}",
+                level="info",
+                idle=True,
+                message="validation is turned off, so this has no effect",
+                fix="set validation.enabled = true to use it",
+            )
+
+
+def negative_acts(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    validation = config.validation
+    guidance = facts.guidance if validation.guidance is None else validation.guidance
+    if not (validation.enabled and validation.negative):
+        return
+    if guidance <= 1:
+        yield Problem(
+            code="CFG103",
+            key="validation.negative",
+            level="warn",
+            idle=True,
+            message=f"a negative prompt has no effect at guidance {guidance:g}",
+            fix="raise validation.guidance above 1, or remove it",
+        )
+    elif "guidance_embed" in facts.supports:
+        yield Problem(
+            code="CFG104",
+            key="validation.negative",
+            level="warn",
+            message=f"most {facts.display_name} checkpoints take guidance as an input",
+            why="a negative prompt acts only on those that do not",
+            fix="remove validation.negative unless the checkpoint is of that kind",
+        )
+
+
+def allowed_while_resuming(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.checkpoint.resume == "never" and config.checkpoint.allow:
+        yield Problem(
+            code="CFG105",
+            key="checkpoint.allow",
+            idle=True,
+            message="the run never resumes, so nothing needs to be allowed",
+            fix='remove checkpoint.allow, or set checkpoint.resume = "auto"',
+            patch={"checkpoint.allow": None},
+        )
+
+
 RULES = (
     interval_needs_prompts,
     size_divisible,
@@ -123,4 +188,8 @@ RULES = (
     style_reference_usable,
     train_and_eval_apart,
     allow_known,
+    some_moment,
+    keys_used_when_off,
+    negative_acts,
+    allowed_while_resuming,
 )

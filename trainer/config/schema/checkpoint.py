@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 
 
 class CheckpointConfig(Section):
     """Interval, retention and resume."""
 
-    every_steps: int = Field(default=500, ge=1)
+    every_steps: int = Field(default=500, ge=1, json_schema_extra=changes("time", "disk"))
     """Interval in optimiser steps; the last step is always saved."""
-    keep: int = Field(default=3, ge=1)
+    keep: int = Field(default=3, ge=1, json_schema_extra=changes("disk"))
     """How many of the newest are kept."""
-    resume: Literal["auto", "never"] = "auto"
+    resume: Literal["auto", "never"] = Field(default="auto", json_schema_extra=changes("result"))
     """Continue from the newest whole checkpoint of the run directory, or refuse to."""
-    allow: list[str] = Field(default_factory=list)
+    allow: list[str] = Field(default_factory=list, json_schema_extra=changes("result"))
     """Identity fields that may differ from the checkpoint."""

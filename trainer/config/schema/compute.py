@@ -6,33 +6,37 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 
 
 class PrecisionConfig(Section):
     """Numeric precision."""
 
-    dtype: Literal["bf16", "fp32"] = "bf16"
+    dtype: Literal["bf16", "fp32"] = Field(
+        default="bf16", json_schema_extra=changes("memory", "time", "result")
+    )
     """Precision of the frozen base and of the arithmetic; trained weights stay fp32."""
 
 
 class CheckpointingConfig(Section):
     """Gradient checkpointing."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, json_schema_extra=changes("memory", "time"))
     """Compute activations again in the backward pass: less memory, about a third more time."""
 
 
 class ComputeConfig(Section):
     """Where and how the arithmetic is done."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", json_schema_extra=changes("time")
+    )
     """Device; auto takes the best one."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, json_schema_extra=changes("time"))
     """CPU threads; default: all cores."""
-    precision: PrecisionConfig = PrecisionConfig()
+    precision: PrecisionConfig = Field(default_factory=PrecisionConfig)
     """Numeric precision."""
-    checkpointing: CheckpointingConfig = CheckpointingConfig()
+    checkpointing: CheckpointingConfig = Field(default_factory=CheckpointingConfig)
     """Gradient checkpointing."""
-    deterministic: bool = False
+    deterministic: bool = Field(default=False, json_schema_extra=changes("time"))
     """Only deterministic kernels: bit-equal repeats on a GPU, slower."""

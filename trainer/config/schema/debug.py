@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 
 
 class DebugConfig(Section):
     """What is written while training."""
 
-    log_every: int = Field(default=10, ge=1)
+    log_every: int = Field(default=10, ge=1, json_schema_extra=changes("time"))
     """Steps between two readings of the scalars (each waits for the device once)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level of log lines."""

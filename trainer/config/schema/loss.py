@@ -6,31 +6,35 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
+
+_RESULT = changes("result")
 
 
 class HuberConfig(Section):
     """Width of the Huber losses."""
 
-    c: float = Field(default=0.1, gt=0, le=1)
+    c: float = Field(default=0.1, gt=0, le=1, json_schema_extra=_RESULT)
     """Width at full noise."""
-    schedule: Literal["constant", "exponential", "snr"] = "snr"
+    schedule: Literal["constant", "exponential", "snr"] = Field(
+        default="snr", json_schema_extra=_RESULT
+    )
     """How the width depends on the noise level."""
 
 
 class SnrConfig(Section):
     """Weighting by signal-to-noise ratio."""
 
-    gamma: float | None = Field(default=None, gt=0)
+    gamma: float | None = Field(default=None, gt=0, json_schema_extra=_RESULT)
     """Min-SNR limit; 5 is usual, none turns it off (UNets only)."""
 
 
 class LossConfig(Section):
     """Element loss and weighting."""
 
-    kind: Literal["l2", "huber", "smooth_l1"] = "l2"
+    kind: Literal["l2", "huber", "smooth_l1"] = Field(default="l2", json_schema_extra=_RESULT)
     """Element loss."""
-    huber: HuberConfig = HuberConfig()
+    huber: HuberConfig = Field(default_factory=HuberConfig)
     """Width of huber and smooth_l1."""
-    snr: SnrConfig = SnrConfig()
+    snr: SnrConfig = Field(default_factory=SnrConfig)
     """Weighting by signal-to-noise ratio."""

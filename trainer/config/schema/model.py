@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 
 Dtype = Literal["bf16", "fp16", "fp32"]
 
@@ -14,61 +14,67 @@ Dtype = Literal["bf16", "fp16", "fp32"]
 class ComponentConfig(Section):
     """Another place or precision for one component."""
 
-    path: str | None = Field(default=None, json_schema_extra={"path": "model"})
+    path: str | None = Field(default=None, json_schema_extra=changes("result", path="model"))
     """Folder, single file or hub id of this component; default: that of the model."""
-    subfolder: str | None = None
+    subfolder: str | None = Field(default=None, json_schema_extra=changes("result"))
     """Folder of the component below `path`; default: the pipeline's usual one."""
-    dtype: Dtype | None = None
+    dtype: Dtype | None = Field(default=None, json_schema_extra=changes("memory", "result"))
     """Precision in which the component is loaded; default: the family's choice."""
 
 
 class ComponentsConfig(Section):
     """Components that may come from elsewhere."""
 
-    denoiser: ComponentConfig = ComponentConfig()
+    denoiser: ComponentConfig = Field(default_factory=ComponentConfig)
     """The trained network (UNet or transformer)."""
-    vae: ComponentConfig = ComponentConfig()
+    vae: ComponentConfig = Field(default_factory=ComponentConfig)
     """The autoencoder between pixels and latents."""
 
 
 class FluxOptions(Section):
     """Options that only Flux understands."""
 
-    attention_mask: bool = False
+    attention_mask: bool = Field(default=False, json_schema_extra=changes("time", "result"))
     """Hide padding tokens of the T5 text from attention, in training and in sampling."""
-    guidance: float = Field(default=1.0, ge=0.0)
+    guidance: float = Field(default=1.0, ge=0.0, json_schema_extra=changes("result"))
     """Guidance scalar fed while training, for checkpoints that take one."""
 
 
 class FamilyOptions(Section):
     """Options of single families."""
 
-    flux: FluxOptions = FluxOptions()
+    flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
 
 
 class ModelConfig(Section):
     """Family, weights and training mode."""
 
-    family: str
-    """Model family: see `stune explain model.family`."""
-    flavour: str | None = None
-    """Published checkpoint of the family; sets `path` and defaults."""
-    mode: Literal["adapter", "full"] = "adapter"
+    family: str = Field(json_schema_extra=changes("memory", "time", "disk", "result"))
+    """Model family."""
+    flavour: str | None = Field(default=None, json_schema_extra=changes("result"))
+    """Published checkpoint of the family; sets `path` and some defaults."""
+    mode: Literal["adapter", "full"] = Field(
+        default="adapter", json_schema_extra=changes("memory", "disk", "result")
+    )
     """Train a small adapter, or all weights of the denoiser."""
-    path: str | None = Field(default=None, json_schema_extra={"path": "model"})
+    path: str | None = Field(default=None, json_schema_extra=changes("result", path="model"))
     """Folder in diffusers layout, single .safetensors file, or hub id; default: by flavour."""
-    revision: str | None = None
+    revision: str | None = Field(default=None, json_schema_extra=changes("result"))
     """Revision of the hub repository."""
-    variant: str | None = None
+    variant: str | None = Field(default=None, json_schema_extra=changes("disk"))
     """Weight variant of the repository, such as fp16."""
-    prediction_type: Literal["epsilon", "v_prediction"] | None = None
+    prediction_type: Literal["epsilon", "v_prediction"] | None = Field(
+        default=None, json_schema_extra=changes("result")
+    )
     """What the denoiser predicts; default: as the checkpoint's scheduler says (UNets only)."""
-    zero_terminal_snr: bool = False
+    zero_terminal_snr: bool = Field(default=False, json_schema_extra=changes("result"))
     """Rescale the noise schedule to end in pure noise; needs v_prediction (UNets only)."""
-    max_tokens: int | None = Field(default=None, ge=8, le=1024)
+    max_tokens: int | None = Field(
+        default=None, ge=8, le=1024, json_schema_extra=changes("memory", "time", "result")
+    )
     """Length of the T5 text in tokens; default: by flavour (Flux only)."""
-    components: ComponentsConfig = ComponentsConfig()
+    components: ComponentsConfig = Field(default_factory=ComponentsConfig)
     """Components from other places or in other precisions."""
-    options: FamilyOptions = FamilyOptions()
+    options: FamilyOptions = Field(default_factory=FamilyOptions)
     """Options of single families."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from trainer.config.schema.adapter import AdapterConfig
 from trainer.config.schema.base import Section
 from trainer.config.schema.cache import CacheConfig
@@ -24,35 +26,35 @@ from trainer.config.schema.validation import ValidationConfig
 class JobConfig(Section):
     """A job file after all defaults are filled in."""
 
-    job: JobSection = JobSection()
+    job: JobSection = Field(default_factory=JobSection)
     """Identity of the run."""
     model: ModelConfig
     """Which model is trained."""
-    adapter: AdapterConfig = AdapterConfig()
+    adapter: AdapterConfig = Field(default_factory=AdapterConfig)
     """The adapter, when mode is adapter."""
-    train: TrainConfig = TrainConfig()
+    train: TrainConfig = Field(default_factory=TrainConfig)
     """Length and batch."""
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     """Update rule and step size."""
-    schedule: ScheduleConfig = ScheduleConfig()
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     """Course of the learning rate."""
-    noise: NoiseConfig = NoiseConfig()
+    noise: NoiseConfig = Field(default_factory=NoiseConfig)
     """Noise levels."""
-    loss: LossConfig = LossConfig()
+    loss: LossConfig = Field(default_factory=LossConfig)
     """Loss."""
-    ema: EmaConfig = EmaConfig()
+    ema: EmaConfig = Field(default_factory=EmaConfig)
     """Average of the weights."""
-    data: DataConfig = DataConfig()
+    data: DataConfig = Field(default_factory=DataConfig)
     """Datasets."""
-    cache: CacheConfig = CacheConfig()
+    cache: CacheConfig = Field(default_factory=CacheConfig)
     """Cache of encoded samples."""
-    validation: ValidationConfig = ValidationConfig()
+    validation: ValidationConfig = Field(default_factory=ValidationConfig)
     """Pictures made while training."""
-    eval: EvalConfig = EvalConfig()
+    eval: EvalConfig = Field(default_factory=EvalConfig)
     """Numbers measured while training."""
-    checkpoint: CheckpointConfig = CheckpointConfig()
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     """Saving and resuming."""
-    compute: ComputeConfig = ComputeConfig()
+    compute: ComputeConfig = Field(default_factory=ComputeConfig)
     """Device, precision, memory."""
-    debug: DebugConfig = DebugConfig()
+    debug: DebugConfig = Field(default_factory=DebugConfig)
     """Logging."""

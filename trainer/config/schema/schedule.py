@@ -6,24 +6,26 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 from trainer.config.units import StepsOrShare, steps_of
+
+_RESULT = changes("result")
 
 
 class ScheduleConfig(Section):
     """Warm-up and shape."""
 
     name: Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "sine"] = (
-        "constant"
+        Field(default="constant", json_schema_extra=_RESULT)
     )
     """Shape after warm-up."""
-    warmup: StepsOrShare = 0
+    warmup: StepsOrShare = Field(default=0, json_schema_extra=_RESULT)
     """Linear warm-up: a number of steps, or a share of the run such as 0.05 or "5%"."""
-    cycles: int = Field(default=1, ge=1)
+    cycles: int = Field(default=1, ge=1, json_schema_extra=_RESULT)
     """Restarts or waves (cosine_with_restarts, sine)."""
-    power: float = Field(default=1.0, gt=0)
+    power: float = Field(default=1.0, gt=0, json_schema_extra=_RESULT)
     """Exponent (polynomial)."""
-    end_lr: float = Field(default=0.0, ge=0)
+    end_lr: float = Field(default=0.0, ge=0, json_schema_extra=_RESULT)
     """Rate at the end of a falling schedule."""
 
     @field_validator("warmup")

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trainer.config.schema.base import Section
+from trainer.config.schema.base import Section, changes
 from trainer.config.units import ResolutionText
+
+_TIME = changes("time")
 
 
 class ValidationConfig(Section):
-    """When to sample, what, and how."""
+    """When to sample, what, and how; training itself is not changed by any of it."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, json_schema_extra=_TIME)
     """Sample at all."""
-    every_steps: int | None = Field(default=None, ge=1)
+    every_steps: int | None = Field(default=None, ge=1, json_schema_extra=_TIME)
     """Interval in optimiser steps; none: only at the start and the end."""
-    at_start: bool = True
+    at_start: bool = Field(default=True, json_schema_extra=_TIME)
     """Sample before the first step, for comparison."""
-    at_end: bool = True
+    at_end: bool = Field(default=True, json_schema_extra=_TIME)
     """Sample after the last step."""
-    prompts: list[str] = Field(default_factory=list)
+    prompts: list[str] = Field(default_factory=list, json_schema_extra=_TIME)
     """What to draw."""
     negative: str = ""
     """What guidance steers away from."""
-    steps: int = Field(default=20, ge=1, le=1000)
+    steps: int = Field(default=20, ge=1, le=1000, json_schema_extra=_TIME)
     """Sampling steps."""
     guidance: float | None = Field(default=None, ge=0)
     """Guidance scale; default by family."""
-    resolution: ResolutionText | None = None
+    resolution: ResolutionText | None = Field(
+        default=None, json_schema_extra=changes("memory", "time")
+    )
     """Size of the pictures; default: the training size, square."""
     seed: int = Field(default=42, ge=0)
     """Seed of the pictures, the same at every step."""
-    images_per_prompt: int = Field(default=1, ge=1, le=16)
+    images_per_prompt: int = Field(default=1, ge=1, le=16, json_schema_extra=_TIME)
     """Pictures per prompt."""
