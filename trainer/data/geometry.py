@@ -63,7 +63,7 @@ def place(
 
 def target_size(width: int, height: int, spec: GeometrySpec) -> Bucket:
     """The bucket of a picture: a pure function of its aspect."""
-    assert width > 0 and height > 0, "a picture has a size"
+    assert min(width, height) > 0, "a picture has a size"
     assert (spec.area is None) != (spec.edge is None), "give an area or a short edge"
     ratio = 1.0 if spec.aspect == "square" else max(width, height) / min(width, height)
     long, short = _sides(min(ratio, MAX_ASPECT), spec)

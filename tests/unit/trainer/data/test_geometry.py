@@ -36,7 +36,7 @@ specs = st.builds(
 
 @given(lengths, lengths, specs, draws)
 def test_target_is_aligned_and_crop_box_lies_inside(w, h, spec, draw):
-    """Every target is a multiple of the alignment and the crop box is inside the resized picture."""
+    """Every target is a multiple of the alignment and the crop box is inside the picture."""
     p = place(w, h, spec, draw)
     assert p.target[0] % spec.align == 0 == p.target[1] % spec.align
     left, top, right, bottom = p.box

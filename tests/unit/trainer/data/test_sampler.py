@@ -30,7 +30,7 @@ fast = settings(max_examples=60, deadline=None)
 
 
 def _entries(draws):
-    return [(d.pool, row, visit) for d in draws for row, visit in zip(d.rows, d.visits)]
+    return [(d.pool, *entry) for d in draws for entry in zip(d.rows, d.visits, strict=True)]
 
 
 @fast
