@@ -65,11 +65,12 @@ def lint(
     --fail-on.
     """
     from sttui.format.findings import FINDING_COLUMNS, summary
+    from trainer.config.lint import as_meant
     from trainer.findings import LEVELS, at_or_above
 
     if fail_on not in LEVELS:
         raise usage(f"--fail-on {fail_on!r} is not a level", fix=f"use one of {', '.join(LEVELS)}")
-    findings = resolved(file, preset, set_, unset, format).findings
+    findings = as_meant(resolved(file, preset, set_, unset, format)).findings
     if output.for_people():
         narrate.report(findings)
         narrate.say(summary(findings), "" if findings else "green")

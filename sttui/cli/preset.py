@@ -69,7 +69,7 @@ def _remote() -> list[dict[str, Any]]:
 @verb(GROUP)
 def show(
     name: str = typer.Argument(
-        ..., autocompletion=complete.presets, help="Such as flux/lora-24gb."
+        ..., autocompletion=complete.presets, help="Such as flux/lora-32gb."
     ),
 ) -> None:
     """Print a preset."""
@@ -107,7 +107,7 @@ def save(
         raise usage("a preset is a TOML file", fix="convert the job file first", where=file)
     from pathlib import Path
 
-    errors = at_or_above(lint_file(Path(file)).findings, "error")
+    errors = at_or_above(lint_file(Path(file), preset=True).findings, "error")
     if errors:
         raise CliError(narrate.FINDINGS, *errors)
     target = config_home() / "presets" / f"{name}.toml"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.config.fix import fix_text
 from trainer.config.load import FORMATS, Document, guess_format
 from trainer.config.presets import base_of, is_preset
 from trainer.config.resolve import Resolved, resolve
@@ -20,7 +19,7 @@ MAX_ROUNDS = 10
 
 def lint_file(path: Path, *, overrides: Sequence[str] = (), preset: bool = False) -> Resolved:
     """Check a file; `preset` says that it is meant as a preset even if it does not say so."""
-    return _as_meant(resolve(path, overrides=overrides), preset=preset)
+    return as_meant(resolve(path, overrides=overrides), preset=preset)
 
 
 def lint_text(
@@ -33,7 +32,7 @@ def lint_text(
     unset: Sequence[str] = (),
 ) -> Resolved:
     """Check a text; without a format it is guessed."""
-    return _as_meant(
+    return as_meant(
         resolve(
             text,
             format=format or guess_format(text),
@@ -51,6 +50,8 @@ def fix_file(path: Path) -> tuple[str, str, list[Finding]]:
     Mending one problem can uncover the next, so it goes on until nothing changes; the
     environment is left out, because what it sets cannot be mended in the file.
     """
+    from trainer.config.fix import fix_text  # tomlkit is slow to import; linting does without
+
     old = path.read_text(encoding="utf-8")
     if FORMATS.get(path.suffix.lower(), "toml") != "toml":
         return old, old, []
@@ -64,7 +65,8 @@ def fix_file(path: Path) -> tuple[str, str, list[Finding]]:
     return old, text, applied
 
 
-def _as_meant(resolved: Resolved, *, preset: bool = False) -> Resolved:
+def as_meant(resolved: Resolved, *, preset: bool = False) -> Resolved:
+    """Without the findings that a preset, or the mere name of one, does not deserve."""
     document = resolved.document
     if document is not None and (preset or is_preset(document) or _only_names_one(document)):
         resolved.findings = [f for f in resolved.findings if f.code not in LEFT_OPEN]

@@ -43,7 +43,7 @@ def folders() -> list[tuple[Path, bool]]:
 
 
 def preset_names() -> dict[str, tuple[Path, bool]]:
-    """Name such as `flux/lora-24gb` -> file; a user's preset hides a built-in one."""
+    """Name such as `flux/lora-32gb` -> file; a user's preset hides a built-in one."""
     found: dict[str, tuple[Path, bool]] = {}
     for root, built_in in folders():
         for path in sorted(root.glob("*/*.toml")):
