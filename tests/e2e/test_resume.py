@@ -168,7 +168,12 @@ def test_killed_twice_in_one_epoch(server, job, undisturbed):
 
 @pytest.mark.parametrize(
     "change",
-    ["validation.enabled=false", "debug.log_every=5", "debug.log_level=debug", "validation.steps=2"],
+    [
+        "validation.enabled=false",
+        "debug.log_every=5",
+        "debug.log_level=debug",
+        "validation.steps=2",
+    ],
 )
 def test_looking_does_not_change_the_training(server, job, undisturbed, change):
     """Validation, log interval and log level leave every trained byte as it is."""

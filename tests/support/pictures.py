@@ -21,8 +21,9 @@ def make_folder(
         size = sizes[number % len(sizes)]
         picture = Image.new("RGB", size, tuple(rng.randrange(256) for _ in range(3)))
         draw = ImageDraw.Draw(picture)
-        box = sorted(rng.randrange(size[0]) for _ in range(2)), sorted(
-            rng.randrange(size[1]) for _ in range(2)
+        box = (
+            sorted(rng.randrange(size[0]) for _ in range(2)),
+            sorted(rng.randrange(size[1]) for _ in range(2)),
         )
         colour = tuple(rng.randrange(256) for _ in range(3))
         draw.ellipse((box[0][0], box[1][0], box[0][1] + 1, box[1][1] + 1), fill=colour)

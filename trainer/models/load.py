@@ -95,12 +95,12 @@ def snapshot(repository: str, subfolder: str, model: ModelConfig) -> Path:
 
 
 def _missing(where: str, why: str) -> ConfigError:
+    reason = why.splitlines()[0] if why else "unknown reason"
     return ConfigError(
         finding(
             "ENV001",
-            f"cannot load the model {where}",
+            f"cannot load the model {where}: {reason}",
             where="model.path",
-            why=why.splitlines()[0] if why else "",
             fix="check model.path: a folder in diffusers layout, a .safetensors file, or a hub id "
             "(gated ones need `hf auth login`)",
         )

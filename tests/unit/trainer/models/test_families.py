@@ -1,0 +1,195 @@
+"""Families translate; they change nothing: text, latents and predictions equal diffusers' own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.support.families import (
+    KINDS,
+    random_latents,
+    some_sizes,
+    some_times,
+    tiny_family,
+)
+from trainer.errors import ConfigError
+
+CAPTIONS = ["a red apple", "a blue car in the rain"]
+
+
+def diffusers_pipeline(family, path):
+    from trainer import catalog
+
+    cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
+    extra = {"safety_checker": None} if family.facts.key == "sd1x" else {}
+    return cls.from_pretrained(path, **extra)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_equals_the_pipeline(kind, tiny_model):
+    """The cache holds what the diffusers pipeline would compute at sampling time."""
+    family = tiny_family(kind, tiny_model(kind), "text")
+    pipe = diffusers_pipeline(family, tiny_model(kind))
+    entries = family.encode_text(CAPTIONS)
+    for caption, entry in zip(CAPTIONS, entries, strict=True):
+        if kind == "flux":
+            embeds, pooled, _ = pipe.encode_prompt(caption, None, max_sequence_length=32)
+        elif kind == "sdxl":
+            embeds, _, pooled, _ = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
+        else:
+            embeds, _ = pipe.encode_prompt(caption, "cpu", 1, False)
+            pooled = None
+        torch.testing.assert_close(entry["prompt_embeds"], embeds[0], atol=1e-5, rtol=1e-4)
+        if pooled is not None:
+            torch.testing.assert_close(
+                entry["pooled_prompt_embeds"], pooled[0], atol=1e-5, rtol=1e-4
+            )
+
+
+def test_sdxl_knows_the_empty_caption_as_zeros(tiny_model):
+    """force_zeros_for_empty_prompt: a dropped caption is what the pipeline uses for guidance."""
+    family = tiny_family("sdxl", tiny_model("sdxl"), "text")
+    entry = family.encode_text([""])[0]
+    assert not entry["prompt_embeds"].any()
+    assert not entry["pooled_prompt_embeds"].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_latents_are_normalised_and_come_back(kind, tiny_model):
+    """decode(encode(x)) is what the autoencoder alone makes of x."""
+    family = tiny_family(kind, tiny_model(kind), "vae")
+    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
+    latents = family.encode_media(pixels, [1, 2])
+    vae = family.modules["vae"]
+    raw = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    expected = vae.decode(raw, return_dict=False)[0]
+    torch.testing.assert_close(family.decode(latents), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
+    """The posterior is drawn per picture: same seed, same noise, wherever it stands."""
+    family = tiny_family(kind, tiny_model(kind), "vae")
+    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
+    forward = family.encode_media(pixels, [1, 2])
+    backward = family.encode_media(pixels.flip(0), [2, 1]).flip(0)
+    torch.testing.assert_close(forward, backward, atol=1e-6, rtol=1e-5)
+    assert not torch.equal(forward, family.encode_media(pixels, [3, 2]))
+
+
+def direct_call(family, noisy, time, text, sizes):
+    """The denoiser called by hand, as diffusers' own examples do."""
+    if family.facts.key == "sd1x":
+        return family.denoiser(noisy, time, text["prompt_embeds"]).sample
+    if family.facts.key == "sdxl":
+        condition = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.float()}
+        return family.denoiser(
+            noisy, time, text["prompt_embeds"], added_cond_kwargs=condition
+        ).sample
+    from diffusers import FluxPipeline
+
+    b, c, h, w = noisy.shape
+    ids = FluxPipeline._prepare_latent_image_ids(b, h // 2, w // 2, "cpu", torch.float32)
+    out = family.denoiser(
+        hidden_states=FluxPipeline._pack_latents(noisy, b, c, h, w),
+        timestep=time,
+        guidance=torch.ones(b),
+        pooled_projections=text["pooled_prompt_embeds"],
+        encoder_hidden_states=text["prompt_embeds"],
+        txt_ids=torch.zeros(text["prompt_embeds"].shape[1], 3),
+        img_ids=ids,
+    ).sample
+    return FluxPipeline._unpack_latents(out, h * 8, w * 8, 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forward_equals_a_direct_call(kind, tiny_model):
+    """Packing, ids, guidance and conditions are what diffusers itself passes."""
+    family = tiny_family(kind, tiny_model(kind), "text", "denoiser")
+    text = family.collate_text(family.encode_text(CAPTIONS))
+    noisy, time, sizes = random_latents(family), some_times(family), some_sizes()
+    with torch.no_grad():
+        ours = family.forward(noisy, time, text, sizes)
+        theirs = direct_call(family, noisy, time, text, sizes)
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_checkpointing_gives_equal_gradients(kind, tiny_model):
+    """Recomputing activations changes memory, not one bit of the gradients."""
+
+    def gradients(checkpointing: bool) -> list[torch.Tensor]:
+        family = tiny_family(kind, tiny_model(kind), "text", "denoiser")
+        family.denoiser.requires_grad_(True).train()
+        if checkpointing:
+            family.enable_checkpointing()
+            assert family.denoiser.is_gradient_checkpointing
+        text = family.collate_text(family.encode_text(CAPTIONS))
+        out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+        out.square().mean().backward()
+        return [p.grad for p in family.denoiser.parameters() if p.grad is not None]
+
+    plain, recomputed = gradients(False), gradients(True)
+    assert len(plain) == len(recomputed) > 0
+    assert all(torch.equal(a, b) for a, b in zip(plain, recomputed, strict=True))
+
+
+def test_flux_attention_mask_hides_padding(tiny_model):
+    """With the mask on, other values in padded text positions leave the output unchanged."""
+    options = {"options": {"flux": {"attention_mask": True}}}
+    family = tiny_family("flux", tiny_model("flux"), "text", "denoiser", model=options)
+    text = dict(family.collate_text(family.encode_text(["a red apple"])))
+    assert 0 < int(text["mask"].sum()) < 32
+    noisy, time, sizes = random_latents(family, 1), torch.tensor([0.5]), some_sizes(1)
+    with torch.no_grad():
+        before = family.forward(noisy, time, text, sizes)
+        padded = text["prompt_embeds"].clone()
+        padded[~text["mask"]] += 3.0
+        after = family.forward(noisy, time, text | {"prompt_embeds": padded}, sizes)
+        unmasked = {k: v for k, v in text.items() if k != "mask"}
+        shown = family.forward(noisy, time, unmasked | {"prompt_embeds": padded}, sizes)
+    torch.testing.assert_close(before, after, atol=1e-6, rtol=1e-5)
+    assert (before - shown).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_identity_follows_the_files(kind, tiny_model, tmp_path):
+    """Another byte in the weights, another precision or option: another identity."""
+    import shutil
+
+    first = tiny_family(kind, tiny_model(kind))
+    copy = shutil.copytree(tiny_model(kind), tmp_path / "copy")
+    same = tiny_family(kind, copy)
+    groups = ("text", "vae", "denoiser")
+    assert [first.identity(g) for g in groups] == [same.identity(g) for g in groups]
+    weights = next((copy / "vae").glob("*.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    changed = tiny_family(kind, copy)
+    assert changed.identity("vae") != first.identity("vae")
+    assert changed.identity("text") == first.identity("text")
+
+
+def test_missing_model_is_a_finding(tmp_path):
+    """A wrong path is a configuration error that names the place and the remedy."""
+    with pytest.raises(ConfigError, match="ENV001"):
+        tiny_family("flux", tmp_path / "nothing", "denoiser")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="sub-folder"):
+        tiny_family("flux", tmp_path / "empty", "denoiser")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_denoiser_from_a_single_file(kind, tiny_model, tmp_path):
+    """A component given as one .safetensors file loads with the folder's configuration."""
+    folder = tiny_model(kind)
+    slot = "transformer" if kind == "flux" else "unet"
+    weights = next((folder / slot).glob("*.safetensors"))
+    single = tmp_path / "model.safetensors"
+    single.write_bytes(weights.read_bytes())
+    changes = {"components": {"denoiser": {"path": str(single)}}}
+    family = tiny_family(kind, folder, "denoiser", model=changes)
+    reference = tiny_family(kind, folder, "denoiser")
+    pairs = zip(family.denoiser.parameters(), reference.denoiser.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
