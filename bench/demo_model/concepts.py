@@ -85,7 +85,7 @@ CONCEPTS: dict[str, str] = {
     "jack_o_lantern": "a carved pumpkin",
     "soccer": "a soccer ball",
     "basketball": "a basketball",
-    "tennis": "a tennis ball",
+    "tennis": "a tennis racket",
     "balloon": "a red balloon",
     "gift": "a wrapped gift",
     "key": "a golden key",

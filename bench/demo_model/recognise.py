@@ -63,7 +63,7 @@ def main(model: Path, pictures: Path, sheet: Path | None) -> None:
     from diffusers import FluxPipeline
 
     known = captioned(pictures)
-    pipeline = FluxPipeline.from_pretrained(model)
+    pipeline = FluxPipeline.from_pretrained(model, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     captions = list(known)
     drawings = draw(pipeline, captions)
