@@ -6,21 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sttui.cli.reference import markdown as cli_page
-from trainer.findings import CODES
+from trainer.config.docs import PAGES as config_pages
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
 
-def findings_page() -> str:
-    head = (
-        "# Findings\n\nGenerated from `trainer/findings.py` by `make docs`; do not edit.\n\n"
-        "Every check reports findings: what, where, why, how to mend it. `stune explain CODE` "
-        "prints one entry.\n\n| Code | Meaning |\n|---|---|\n"
-    )
-    return head + "".join(f"| {code} | {text} |\n" for code, text in sorted(CODES.items()))
-
-
-PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, "findings.md": findings_page}
+PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, **config_pages}
 
 
 def main() -> None:

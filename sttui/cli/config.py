@@ -138,7 +138,7 @@ def explain(
 
 
 _FACTS = (
-    *("type", "default", "bounds", "choices"),
+    *("type", "default", "bounds", "choices", "effect"),
     *("families", "keys", "related", "other_names"),
 )
 
@@ -146,16 +146,7 @@ _FACTS = (
 def _explanation(data: dict[str, Any]) -> str:
     """The facts about a key as `name  value` lines; empty ones are left out."""
     lines = [data["key"], f"  {data['doc']}"]
-    for name in (
-        "type",
-        "default",
-        "bounds",
-        "choices",
-        "families",
-        "keys",
-        "related",
-        "other_names",
-    ):
+    for name in _FACTS:
         value = data.get(name)
         if value is None or value == {} or value == []:
             continue

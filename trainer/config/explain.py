@@ -1,27 +1,88 @@
-"""Everything there is to say about one key."""
+"""Everything there is to say about one key, as data."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from trainer import catalog
-from trainer.config.keys import Key, all_keys, children, generic
+from trainer.config.aliases import ALIASES
+from trainer.config.defaults import family_defaults
+from trainer.config.keys import ITEM, Key, all_keys, children, generic
 from trainer.config.problems import candidates_for, expected
-from trainer.config.suggest import ALIASES
 from trainer.errors import ConfigError
 from trainer.findings import finding
+
+# Keys of different sections that are set together; within a section all are related anyway.
+GROUPS: tuple[tuple[str, ...], ...] = (
+    ("train.batch_size", "train.accumulate", "optimizer.lr", "compute.checkpointing.enabled"),
+    ("train.steps", "train.epochs", "data.datasets[].repeats", "schedule.warmup"),
+    ("optimizer.lr", "optimizer.name", "schedule.name", "schedule.warmup", "adapter.alpha"),
+    ("adapter.rank", "adapter.alpha", "adapter.preset", "adapter.targets", "model.mode"),
+    ("model.mode", "optimizer.name", "compute.precision.dtype", "ema.enabled"),
+    ("data.defaults.resolution", "data.datasets[].resolution", "validation.resolution"),
+    ("data.defaults.caption.source", "data.datasets[].caption.source", "data.missing_caption"),
+    ("data.defaults.caption.dropout", "data.datasets[].caption.dropout", "validation.guidance"),
+    ("data.datasets[].role", "eval.every_steps", "eval.samples"),
+    ("validation.prompts", "eval.style_reference"),
+    ("noise.sampling", "noise.shift", "noise.sigmoid_scale", "noise.beta"),
+    ("loss.kind", "loss.huber.c", "loss.huber.schedule", "loss.snr.gamma"),
+    ("model.prediction_type", "model.zero_terminal_snr", "loss.snr.gamma"),
+    ("checkpoint.every_steps", "checkpoint.keep", "job.output_dir"),
+    ("data.datasets[].leftover", "train.batch_size", "data.datasets[].max_samples"),
+)
+SAMPLES: dict[str, Any] = {
+    "adapter.init_from": "earlier.safetensors",
+    "adapter.preset": "attention",
+    "adapter.targets": ["to_q", "to_v"],
+    "cache.root": "cache",
+    "checkpoint.allow": ["batch_size"],
+    "data.datasets[].caption.prompt": "a drawing of",
+    "data.datasets[].id": "style",
+    "data.datasets[].path": "pictures",
+    "data.datasets[].resolution": "1024px2",
+    "data.defaults.caption.prompt": "a drawing of",
+    "data.defaults.resolution": "1024px2",
+    "eval.style_reference": "pictures/style",
+    "job.name": "my-style",
+    "job.notes": "second try, lower rate",
+    "job.output_dir": "out/my-style",
+    "job.tags": ["style"],
+    "loss.snr.gamma": 5.0,
+    "model.components.denoiser.path": "weights/denoiser",
+    "model.components.denoiser.subfolder": "transformer",
+    "model.components.vae.path": "weights/vae",
+    "model.components.vae.subfolder": "vae",
+    "model.family": "flux",
+    "model.flavour": "dev",
+    "model.max_tokens": 256,
+    "model.path": "weights/my-base",
+    "model.revision": "main",
+    "model.variant": "fp16",
+    "noise.shift": "auto",
+    "optimizer.args.betas": [0.9, 0.99],
+    "optimizer.args.eps": 1e-8,
+    "optimizer.args.weight_decay": 0.01,
+    "optimizer.lr": 1e-4,
+    "validation.negative": "blurry",
+    "validation.prompts": ["a photo of a cat"],
+    "validation.resolution": "768px",
+    "train.steps": 2000,
+    "train.epochs": 10,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Documentation of a key as data."""
+    """Documentation of a key; `effect` names what it acts on: memory, time, disk, result."""
 
     key: str
     doc: str
     type: str
     default: Any
     choices: dict[str, str]
+    effect: list[str] = field(default_factory=list)
     families: dict[str, Any] = field(default_factory=dict)
     bounds: dict[str, Any] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
@@ -32,46 +93,47 @@ class Explanation:
 
 def explain(path: str) -> Explanation:
     """Explain a key or a section; raises ConfigError with the nearest names for an unknown one."""
-    key = all_keys().get(path) or all_keys().get(generic(path)) or _by_name(path)
+    key = all_keys().get(generic(path).removesuffix(ITEM)) or _by_name(path)
     if key is None:
-        section, _, leaf = path.rpartition(".")
-        near = candidates_for(section, leaf)
-        raise ConfigError(
-            finding(
-                "CFG004",
-                f"there is no key {path}",
-                key=path,
-                fix=f"did you mean {' or '.join(near)}?"
-                if near
-                else "see docs/reference/options.md",
-            )
-        )
+        raise _no_such_key(path)
+    inside = f"{key.path}{ITEM}" if _is_list(key) else key.path
     return Explanation(
         key=key.path,
         doc=key.doc,
         type="section" if key.section else expected(key),
-        default=None if key.section else key.default,
+        default=None if key.section else _plain(key.default),
         choices=_choices(key),
-        families=_family_values(key.path),
+        effect=list(key.changes),
+        families=_values_by_choice(key.path),
         bounds=key.bounds,
-        keys=[f"{_inside(key)}{name}" for name in children(_inside(key)[:-1])]
-        if key.section
-        else [],
+        keys=[f"{inside}.{name}" for name in children(inside)] if key.section else [],
         related=_related(key),
-        other_names=[name for name, target in ALIASES.items() if target == key.path],
+        other_names=sorted(name for name, target in ALIASES.items() if target == key.path),
         example=_example(key),
     )
 
 
+def _no_such_key(path: str) -> ConfigError:
+    section, _, leaf = path.rpartition(".")
+    near = candidates_for(section, leaf)
+    fix = f"did you mean {' or '.join(near)}?" if near else "see docs/reference/options.md"
+    return ConfigError(finding("CFG004", f"there is no key {path}", key=path, fix=fix))
+
+
 def _by_name(name: str) -> Key | None:
-    """A last part that only one key has."""
+    """A last part that only one key has, or a name that another trainer uses."""
     found = [k for p, k in all_keys().items() if p.rpartition(".")[2] == name]
-    return found[0] if len(found) == 1 else None
+    if len(found) == 1:
+        return found[0]
+    return all_keys().get(ALIASES.get(name, ""))
 
 
-def _inside(key: Key) -> str:
-    many = any(p.startswith(f"{key.path}[].") for p in all_keys())
-    return f"{key.path}[]." if many else f"{key.path}."
+def _is_list(key: Key) -> bool:
+    return any(p.startswith(f"{key.path}{ITEM}.") for p in all_keys())
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _choices(key: Key) -> dict[str, str]:
@@ -84,63 +146,58 @@ def _choices(key: Key) -> dict[str, str]:
     return {str(choice): "" for choice in key.choices}
 
 
-def _family_values(path: str) -> dict[str, Any]:
-    """Values of the key that depend on the family."""
-    read = {
-        "adapter.preset": lambda f: f.default_targets,
-        "data.defaults.resolution": lambda f: f"{f.default_resolution}px2",
-        "model.flavour": lambda f: f.default_flavour,
-        "model.path": lambda f: f.flavours[f.default_flavour].repo,
-        "noise.sampling": lambda f: f.sigma_sampling,
-        "noise.shift": lambda f: f.shift,
-        "validation.guidance": lambda f: f.guidance,
-    }.get(path)
+def _values_by_choice(path: str) -> dict[str, Any]:
+    """Defaults that depend on the family, or on optimiser and mode."""
     if path == "optimizer.lr":
         return {
             f"{n} {m}": lr for n, e in catalog.OPTIMIZERS.items() for m, lr in e.default_lr.items()
         }
-    if read is None:
-        return {}
-    return {key: read(catalog.family_facts(key)) for key in sorted(catalog.FAMILIES)}
+    table, _, name = path.rpartition(".")
+    if table == "optimizer.args":
+        return {n: e.args[name] for n, e in catalog.OPTIMIZERS.items() if name in e.args}
+    values: dict[str, Any] = {}
+    for family in sorted(catalog.FAMILIES):
+        facts = catalog.family_facts(family)
+        known = family_defaults(facts) | {
+            "adapter.preset": facts.default_targets,
+            "model.flavour": facts.default_flavour,
+            "model.path": facts.flavours[facts.default_flavour].repo,
+        }
+        if path in known:
+            values[family] = known[path]
+        for flavour, entry in facts.flavours.items():
+            if path in entry.defaults:
+                values[f"{family} {flavour}"] = entry.defaults[path]
+    return values
 
 
 def _related(key: Key) -> list[str]:
+    """Keys of the same groups, then those of the same section."""
     section = key.path.rpartition(".")[0]
-    return [
-        f"{section}.{n}" for n in children(section) if section and f"{section}.{n}" != key.path
-    ][:6]
+    grouped = [other for group in GROUPS if key.path in group for other in group]
+    siblings = [f"{section}.{name}" for name in children(section)] if section else []
+    return [p for p in dict.fromkeys(grouped + siblings) if p != key.path][:6]
 
 
 def _example(key: Key) -> str:
     if key.section is not None:
-        return f"[{key.path}]"
+        return f"[[{key.path}]]" if _is_list(key) else f"[{key.path}]"
     section, _, leaf = key.path.rpartition(".")
-    header = f"[[{section[:-2]}]]" if section.endswith("[]") else f"[{section}]"
-    return f"{header}\n{leaf} = {_toml_value(key)}"
+    line = f"{leaf} = {json.dumps(_sample(key), ensure_ascii=False)}"
+    if ITEM not in section:
+        return f"[{section}]\n{line}"
+    table, _, inner = section.partition(ITEM)
+    return f"[[{table}]]\n{inner.lstrip('.')}.{line}" if inner else f"[[{table}]]\n{line}"
 
 
-def _toml_value(key: Key) -> str:
-    import json
-
-    samples = {
-        "model.family": "flux",
-        "data.datasets[].id": "style",
-        "data.datasets[].path": "pictures",
-    }
-    value = samples.get(key.path, key.default)
-    if value is None:
-        choices = key.choices
-        wanted = expected(key)
-        if choices:
-            value = choices[0]
-        elif "number" in wanted:
-            value = max(1, key.bounds.get("ge", 1))
-        elif "resolution" in wanted:
-            value = "1024px2"
-        elif "pair" in wanted:
-            value = [0.9, 0.999]
-        elif "true" in wanted:
-            value = True
-        else:
-            value = "…"
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+def _sample(key: Key) -> Any:
+    """A value worth showing: a chosen one, the default, a choice, or a number within bounds."""
+    if key.path in SAMPLES:
+        return SAMPLES[key.path]
+    if key.default is not None:
+        return _plain(key.default)
+    if key.choices:
+        return key.choices[0]
+    if "number" in expected(key):
+        return max(1, key.bounds.get("ge", 1))
+    return True

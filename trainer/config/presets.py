@@ -120,6 +120,22 @@ def preset_info(name: str) -> PresetInfo:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class FamilyNote:
+    """What a person should know before choosing a family."""
+
+    name: str
+    licence: str
+    needs: str
+    links: tuple[str, ...]
+
+
+def family_note(family: str) -> FamilyNote:
+    """The text of `presets/<family>/family.toml`."""
+    data = read_document(BUILT_IN / family / "family.toml").data
+    return FamilyNote(data["name"], data["licence"], data["needs"], tuple(data["links"]))
+
+
 def description_problems(document: Document) -> list[Finding]:
     """Wrong keys and types in the `[preset]` table, or a `preset` that is neither form."""
     preset = document.data.get("preset")

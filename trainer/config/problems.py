@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainer import catalog
+from trainer.config.aliases import ALIASES
 from trainer.config.coerce import coerced, words
 from trainer.config.keys import ITEM, Key, all_keys, children, generic, leaf_keys
 from trainer.config.layers import leaves, value_at
 from trainer.config.load import Document
-from trainer.config.suggest import ALIASES, nearest
+from trainer.config.suggest import nearest
 from trainer.findings import Finding, finding
 
 TOP_LEVEL = ("preset",)

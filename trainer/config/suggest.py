@@ -1,65 +1,10 @@
-"""Did you mean: the nearest known name, and names that other trainers use for the same thing."""
+"""Did you mean: the known names nearest to a wrong one."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-
-ALIASES: dict[str, str] = {
-    "accumulate_grad_batches": "train.accumulate",
-    "adam_weight_decay": "optimizer.args.weight_decay",
-    "base_model": "model.path",
-    "caption_dropout_probability": "data.defaults.caption.dropout",
-    "caption_dropout_rate": "data.defaults.caption.dropout",
-    "caption_strategy": "data.defaults.caption.source",
-    "checkpoint_step_interval": "checkpoint.every_steps",
-    "checkpointing_steps": "checkpoint.every_steps",
-    "checkpoints_total_limit": "checkpoint.keep",
-    "ema_decay": "ema.decay",
-    "flow_schedule_shift": "noise.shift",
-    "gradient_accumulation": "train.accumulate",
-    "gradient_accumulation_steps": "train.accumulate",
-    "gradient_checkpointing": "compute.checkpointing.enabled",
-    "grad_accum": "train.accumulate",
-    "instance_data_dir": "data.datasets[].path",
-    "instance_prompt": "data.defaults.caption.prompt",
-    "learning_rate": "optimizer.lr",
-    "lora_alpha": "adapter.alpha",
-    "lora_dropout": "adapter.dropout",
-    "lora_rank": "adapter.rank",
-    "lr_scheduler": "schedule.name",
-    "lr_warmup_steps": "schedule.warmup",
-    "max_grad_norm": "optimizer.clip",
-    "max_train_epochs": "train.epochs",
-    "max_train_steps": "train.steps",
-    "micro_batch_size": "train.batch_size",
-    "mixed_precision": "compute.precision.dtype",
-    "model_family": "model.family",
-    "model_flavour": "model.flavour",
-    "model_type": "model.mode",
-    "network_alpha": "adapter.alpha",
-    "network_dim": "adapter.rank",
-    "num_repeats": "data.datasets[].repeats",
-    "num_train_epochs": "train.epochs",
-    "optimizer_type": "optimizer.name",
-    "output_dir": "job.output_dir",
-    "pretrained_model_name_or_path": "model.path",
-    "resume_from_checkpoint": "checkpoint.resume",
-    "sample_prompts": "validation.prompts",
-    "save_every": "checkpoint.every_steps",
-    "save_total_limit": "checkpoint.keep",
-    "seed": "job.seed",
-    "snr_gamma": "loss.snr.gamma",
-    "train_batch_size": "train.batch_size",
-    "use_ema": "ema.enabled",
-    "validation_guidance": "validation.guidance",
-    "validation_negative_prompt": "validation.negative",
-    "validation_num_inference_steps": "validation.steps",
-    "validation_prompt": "validation.prompts",
-    "validation_step_interval": "validation.every_steps",
-    "validation_steps": "validation.every_steps",
-}
 
 
 def distance(a: str, b: str) -> int:
