@@ -25,7 +25,9 @@ def serve() -> None:
 
     import trainer.loop.train  # noqa: F401
 
-    assert diffusers.FluxPipeline and peft.LoraConfig and transformers.T5EncoderModel
+    assert diffusers.FluxPipeline
+    assert peft.LoraConfig
+    assert transformers.T5EncoderModel
     assert safetensors.torch.save_file
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:

@@ -61,7 +61,7 @@ def test_every_altered_or_cut_file_is_noticed(tmp_path):
             if spoil == "remove":
                 file.unlink()
             seen: list[str] = []
-            found = find_checkpoint(tmp_path, report=lambda p, r: seen.append(r))
+            found = find_checkpoint(tmp_path, report=lambda p, r, seen=seen: seen.append(r))
             assert found is not None
             assert found.name == "step-00000001", (name, spoil)
             assert len(seen) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -30,7 +31,7 @@ def test_falling_schedules_fall_monotonically_to_the_end(name):
     """A falling schedule never rises after warm-up and ends at end_lr."""
     s = schedule(name)
     rates = [s.rate(k) for k in range(10, 111)]
-    assert all(a >= b for a, b in zip(rates, rates[1:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
     assert rates[-1] == pytest.approx(0.1)
 
 
