@@ -1,101 +1,125 @@
 """The full-screen interface: one state, one feed, a few screens.
 
 Nothing here waits for a host: the first frame is drawn before anything is asked, and every call
-runs in a worker thread whose result comes back as a message.
+runs in a worker thread whose result comes back to the interface's own thread.
 """
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 
 from stdaemon.client.api import Client
 from stdaemon.client.errors import ClientError
-from stdaemon.wire.jobs import Job, JobSubmit
-from sttui.tui.compat import drop_colours
-from sttui.tui.keys import bindings, load_keymap
+from stdaemon.wire.jobs import Job
+from sttui.tui.compat import adapt
+from sttui.tui.ink import DARK, LIGHT
+from sttui.tui.keys import bindings, conflicts, load_keymap
 from sttui.tui.options import Options, choose, usable_terminal
 from sttui.tui.screens.dashboard import Dashboard
-from sttui.tui.screens.help import Help
-from sttui.tui.screens.job import JobScreen
-from sttui.tui.screens.jobs import Jobs
-from sttui.tui.screens.presets import Presets
-from sttui.tui.state import reduce, select
+from sttui.tui.state import reduce
 from sttui.tui.state.feed import Feed
 from sttui.tui.state.store import HostState
 from trainer.runs.homes import config_home
 
+if TYPE_CHECKING:
+    from textual.command import Provider
+
 T = TypeVar("T")
 FRAME_S = 0.1
-SCREENS = {"dashboard": Dashboard, "jobs": Jobs, "presets": Presets}
+# Screens are imported when they are first shown: the first frame does not wait for them.
+SCREENS_BY_NAME = {
+    "dashboard": "sttui.tui.screens.dashboard:Dashboard",
+    "jobs": "sttui.tui.screens.jobs:Jobs",
+    "presets": "sttui.tui.screens.presets:Presets",
+}
+
+
+def _commands() -> type[Provider]:
+    from sttui.tui.palette import StuneCommands
+
+    return StuneCommands
 
 
 class StuneApp(App[int]):
     """Screens ask it for the state and hand it their calls."""
 
     TITLE = "stune"
-    ENABLE_COMMAND_PALETTE = True
+    CSS_PATH = "app.tcss"
+    COMMANDS = App.COMMANDS | {_commands}
     BINDINGS = bindings("global")  # type: ignore[assignment]
-    CSS = """
-    Footer { height: 1; }
-    """
 
-    def __init__(self, client: Client, options: Options, *, feed: bool = True) -> None:
+    def __init__(
+        self, client: Client, options: Options, *, feed: Feed | None = None, first: str = ""
+    ) -> None:
         super().__init__(ansi_color=False)
         self.client = client
         self.options = options
         self.state = HostState()
-        self.feed = Feed(client, self.state, self._apply)
-        self._with_feed = feed
+        self.feed = feed or Feed(client)
+        self.keymap_ids: dict[str, str] = {}
+        self._first = first
         self._drawn = -1
-        if not options.colour:
-            drop_colours(self)
+        adapt(self, options)
+        self.set_class(options.ascii, "-ascii")
         self.animation_level = "full" if options.motion else "none"
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    def get_default_screen(self) -> Dashboard:
+        return Dashboard()
 
     def on_mount(self) -> None:
-        path = config_home() / "keymap.toml"
-        try:
-            self.set_keymap(load_keymap(path))
-        except (ValueError, AttributeError) as error:
-            self.notify(f"{path}: {error}", severity="error", timeout=10)
-        self.push_screen(Dashboard())
+        self._read_keymap()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
+        if self._first in SCREENS_BY_NAME:
+            self.action_go(self._first)
+        elif self._first:
+            self.open_job(self._first)
         self.set_interval(FRAME_S, self._frame)
-        if self._with_feed:
-            self.feed.start()
+        self.set_interval(1.0, self._second)
+        self.call_after_refresh(self.feed.start)
 
     def on_unmount(self) -> None:
         self.feed.close()
 
+    def _read_keymap(self) -> None:
+        path = config_home() / "keymap.toml"
+        try:
+            self.keymap_ids = load_keymap(path)
+        except (OSError, ValueError) as error:
+            self.notify(f"{path}: {error}", severity="error", timeout=10, markup=False)
+        for problem in conflicts(self.keymap_ids):
+            self.notify(f"{path}: {problem}", severity="warning", timeout=10, markup=False)
+        self.set_keymap(self.keymap_ids)
+
     # --- state -----------------------------------------------------------------------------
 
-    def _apply(self, change: Callable[[], None]) -> None:
-        """Run a change of the state on the interface's thread, in order."""
-        if self.is_running:
-            self.call_from_thread(change)
-
     def _frame(self) -> None:
-        """At most ten redraws a second, however many events came."""
+        """Apply what has arrived; at most ten redraws a second, however many events came."""
+        self.feed.drain(self.state)
         if self.state.revision != self._drawn:
             self._drawn = self.state.revision
-            refresh = getattr(self.screen, "refresh_state", None)
-            if refresh is not None:
-                refresh()
+            self._on_screen("refresh_state")
 
-    def header_text(self, title: str, width: int) -> str:
-        state = self.state
-        where = state.hello.hostname if state.hello else self.client.address
-        if state.online:
-            right = select.counters(state)
-        else:
-            right = f"{state.connection}: {state.problem}" if state.problem else state.connection
-        left = f"stune  {where}  {title}"
-        gap = max(2, width - 2 - len(left) - len(right))
-        return (left + " " * gap + right)[: max(0, width - 2)]
+    def _second(self) -> None:
+        """Clocks, ages and countdowns."""
+        self._on_screen("refresh_header")
+
+    def _on_screen(self, method: str) -> None:
+        for screen in reversed(self.screen_stack):
+            if (call := getattr(screen, method, None)) is not None and screen.is_mounted:
+                call()  # below a dialog the screen stays alive
+                return
 
     # --- calls -----------------------------------------------------------------------------
 
@@ -103,32 +127,46 @@ class StuneApp(App[int]):
         self,
         call: Callable[[Client], T],
         then: Callable[[T], Any],
-        failed: Callable[[], None] | None = None,
+        failed: Callable[[ClientError], Any] | None = None,
     ) -> None:
-        """Run `call` in a thread and `then` with its result here; failures become a toast."""
-        screen = self.screen
+        """Run `call` in a thread; `then` gets its result here, `failed` or a toast its failure."""
+        screen, failed = self.screen, failed or self._tell_failure
 
         def work() -> None:
             try:
                 result = call(self.client)
             except ClientError as error:
-                self._apply(partial(self._tell_failure, error, failed))
-                return
-            self._apply(lambda: then(result) if screen.is_attached else None)
+                self._come_back(screen, failed, error)
+            else:
+                self._come_back(screen, then, result)
 
-        self.run_worker(work, thread=True, group="calls", exit_on_error=False)
+        self.run_worker(work, thread=True, group="calls")
 
-    def _tell_failure(self, error: ClientError, failed: Callable[[], None] | None) -> None:
-        if failed is not None:
-            failed()
-        finding = error.finding
-        text = f"{finding.message}\n{finding.fix}" if finding.fix else finding.message
-        self.notify(text, title=finding.code, severity="error", timeout=8, markup=False)
+    def _come_back(self, screen: object, step: Callable[[T], Any], value: T) -> None:
+        """Continue on the interface's thread, unless the screen that asked is gone."""
+        if self.is_running and getattr(screen, "is_attached", False):
+            self.call_from_thread(step, value)
+
+    def _tell_failure(self, error: ClientError) -> None:
+        found = error.finding
+        text = "\n".join(filter(None, (found.message, found.fix)))
+        self.notify(text, title=found.code, severity="error", timeout=8, markup=False)
+
+    def may_change(self, action: str) -> bool:
+        """Whether something may be changed now; if not, the reason is told."""
+        hello, reason = self.state.hello, ""
+        if self.options.read_only:
+            reason = "this interface is read-only"
+        elif not self.state.online:
+            reason = f"the daemon is {self.state.connection}"
+        elif hello is not None and hello.read_only:
+            reason = "the daemon is read-only"
+        if reason:
+            self.notify(f"no {action}: {reason}", severity="warning", markup=False)
+        return not reason
 
     def act(self, job_id: str, action: str) -> None:
-        if self.options.read_only:
-            self.notify(f"read-only: {action} is refused", severity="warning")
-            return
+        """Carry out one action on a job; the caller has asked `may_change` and the user."""
 
         def done(job: Job) -> None:
             reduce.job_changed(self.state, job)
@@ -136,63 +174,80 @@ class StuneApp(App[int]):
 
         self.call_daemon(lambda client: client.act(job_id, action), done)
 
-    def submit(self, job: JobSubmit) -> None:
-        def done(made: Job) -> None:
-            reduce.job_changed(self.state, made)
-            self.open_job(made.id, "overview")
-
-        self.call_daemon(lambda client: client.submit(job), done)
+    def submitted(self, job: Job) -> None:
+        reduce.job_changed(self.state, job)
+        self.open_job(job.id)
 
     # --- navigation ------------------------------------------------------------------------
 
     def action_go(self, name: str) -> None:
-        while len(self.screen_stack) > 2:
+        module, _, attribute = SCREENS_BY_NAME[name].partition(":")
+        while len(self.screen_stack) > 1:
             self.pop_screen()
-        self.switch_screen(SCREENS[name]())
+        if name != "dashboard":
+            self.push_screen(getattr(importlib.import_module(module), attribute)())
 
-    def open_job(self, job_id: str, tab: str) -> None:
+    def open_job(self, job_id: str, tab: str = "overview") -> None:
+        from sttui.tui.screens.job import JobScreen
+
         self.push_screen(JobScreen(job_id, tab))
 
     def action_help(self) -> None:
-        self.push_screen(Help())
+        from sttui.tui.screens.help import Help
+
+        here = {entry.binding.id for entry in self.screen.active_bindings.values()}
+        ids = {id for id in here if id}
+        self.push_screen(Help(ids, self.keymap_ids, read_only=self.options.read_only))
 
     def action_back(self) -> None:
-        screen = self.screen
-        if isinstance(screen, Jobs) and screen.clear_filter():
-            return
-        if len(self.screen_stack) > 2:
+        step_back = getattr(self.screen, "step_back", None)
+        if (step_back is None or not step_back()) and len(self.screen_stack) > 1:
             self.pop_screen()
 
     def action_leave(self) -> None:
-        if len(self.screen_stack) > 2:
+        if len(self.screen_stack) > 1:
             self.pop_screen()
         else:
             self.exit(0)
 
     def action_reconnect(self) -> None:
         self.feed.retry_now()
+        self._on_screen("refresh_state")
 
     def action_start_daemon(self) -> None:
         """Start the daemon of this machine; a remote one cannot be started from here."""
-        if self.state.online or not self.client.address.startswith("unix://"):
-            self.notify("the daemon is online" if self.state.online else "not on this machine")
-            return
-        from stdaemon.client.launch import launch
+        if self.options.read_only or self.state.online:
+            why = "it is running" if self.state.online else "this interface is read-only"
+            self.notify(f"not started: {why}", severity="warning")
+        elif not self.client.address.startswith("unix://"):
+            self.notify("a remote daemon is started there: stune daemon start", severity="warning")
+        else:
+            from stdaemon.client.launch import launch
 
-        def started(_: object) -> None:
-            self.feed.retry_now()
-
-        self.notify("starting the daemon …", timeout=3)
-        self.call_daemon(lambda client: launch(client.hello), started)
+            self.notify("starting the daemon …", timeout=3)
+            started = self.feed.retry_now
+            self.call_daemon(lambda client: launch(client.hello), lambda _: started())
 
 
-def run(host: str | None = None, *, read_only: bool = False, ascii: bool = False) -> int:
-    """Open the interface; returns the exit code."""
+def run(
+    host: str | None = None,
+    *,
+    read_only: bool = False,
+    ascii: bool = False,
+    screen: str | None = None,
+) -> int:
+    """Open the interface; returns the exit code. `screen` is its name, or the id of a job."""
     from stdaemon.client.hosts import choose_target
 
     if not usable_terminal(os.environ):
         sys.stderr.write("stune: no usable terminal here; see `stune --help` for verbs\n")
         return 2
     options = choose(os.environ, ascii=ascii, read_only=read_only)
-    target = choose_target(host, os.environ, interactive=False, warn=lambda text: None)
-    return StuneApp(Client(target), options).run() or 0
+    try:
+        target = choose_target(host, os.environ, interactive=False, warn=lambda text: None)
+    except ClientError as error:
+        sys.stderr.write(f"stune: {error}\n")
+        return 2
+    app = StuneApp(Client(target), options, first=screen or "")
+    code = app.run()
+    return (app.return_code or 0) if code is None else code

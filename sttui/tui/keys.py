@@ -1,4 +1,4 @@
-"""All keys of the interface: one table from which bindings, footer and documentation are made.
+"""All keys of the interface: one table from which bindings, key bar and documentation are made.
 
 Every entry has an id and can be remapped in `keymap.toml` of the configuration home:
 `jobs.stop = "S"`. Keys that change something are marked; read-only mode takes them away.
@@ -7,92 +7,161 @@ Every entry has an id and can be remapped in `keymap.toml` of the configuration 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """`key` may list several, divided by commas; `verb` is the equivalent command."""
+
     id: str
     key: str
     action: str
     title: str
-    shown: bool = True  # in the footer
+    shown: bool = True  # in the key bar
     mutates: bool = False
-    verb: str = ""  # the equivalent command line
+    verb: str = ""
+
+
+def _hidden(id: str, key: str, action: str, title: str, verb: str = "") -> Key:
+    return Key(id, key, action, title, shown=False, verb=verb)
+
+
+def _change(id: str, key: str, action: str, title: str, verb: str, *, shown: bool = True) -> Key:
+    return Key(id, key, action, title, shown=shown, mutates=True, verb=verb)
 
 
 KEYS: dict[str, tuple[Key, ...]] = {
-    "global": (
-        Key("global.dashboard", "1", "go('dashboard')", "Dashboard", shown=False),
-        Key("global.jobs", "2", "go('jobs')", "Jobs", verb="jobs", shown=False),
-        Key("global.presets", "3", "go('presets')", "Presets", verb="preset ls", shown=False),
-        Key("global.help", "question_mark", "help", "Keys"),
-        Key("global.refresh", "ctrl+r", "reconnect", "Reconnect", shown=False),
-        Key("global.back", "escape", "back", "Back", shown=False),
-        Key("global.quit", "q", "leave", "Back/quit"),
-        Key("global.exit", "ctrl+q", "quit", "Quit", shown=False),
-        Key("global.daemon", "S", "start_daemon", "Start daemon", verb="daemon start", shown=False),
-    ),
     "list": (
-        Key("list.down", "j,down", "move(1)", "Down", shown=False),
-        Key("list.up", "k,up", "move(-1)", "Up", shown=False),
-        Key("list.first", "g,home", "move_to(0)", "First", shown=False),
-        Key("list.last", "G,end", "move_to(-1)", "Last", shown=False),
-        Key("list.page_down", "ctrl+f,pagedown", "page(1)", "Page down", shown=False),
-        Key("list.page_up", "ctrl+b,pageup", "page(-1)", "Page up", shown=False),
-        Key("list.open", "enter", "choose", "Open"),
+        Key("list.open", "enter", "choose", "Open", verb="show"),
+        _hidden("list.down", "j,down", "move(1)", "Next row"),
+        _hidden("list.up", "k,up", "move(-1)", "Previous row"),
+        _hidden("list.first", "g,home", "move_to(0)", "First row"),
+        _hidden("list.last", "G,end", "move_to(-1)", "Last row"),
+        _hidden("list.half_down", "ctrl+d", "page(0.5)", "Half a page down"),
+        _hidden("list.half_up", "ctrl+u", "page(-0.5)", "Half a page up"),
+        _hidden("list.page_down", "ctrl+f,pagedown", "page(1)", "Page down"),
+        _hidden("list.page_up", "ctrl+b,pageup", "page(-1)", "Page up"),
+    ),
+    "filter": (
+        Key("filter.open", "slash", "filter", "Filter"),
     ),
     "jobs": (
         Key("jobs.log", "L", "open('log')", "Log", verb="logs"),
-        Key("jobs.pause", "p", "act('pause')", "Pause/resume", verb="pause", mutates=True),
-        Key("jobs.stop", "s", "act('stop')", "Stop", verb="stop", mutates=True),
-        Key("jobs.cancel", "d", "act('cancel')", "Cancel", verb="cancel", mutates=True),
-        Key("jobs.rerun", "R", "act('rerun')", "Rerun", verb="rerun", mutates=True, shown=False),
-        Key(
-            "jobs.checkpoint",
-            "C",
-            "act('checkpoint')",
-            "Checkpoint now",
-            verb="checkpoint",
-            mutates=True,
-            shown=False,
+        _change("jobs.stop", "s", "act('stop')", "Stop", "stop"),
+        _change("jobs.pause", "p", "act('pause')", "Pause", "pause"),
+        _change("jobs.cancel", "d", "act('cancel')", "Cancel", "cancel"),
+        _change("jobs.rerun", "R", "act('rerun')", "Rerun", "rerun", shown=False),
+        _change(
+            "jobs.checkpoint", "C", "act('checkpoint')", "Checkpoint", "checkpoint", shown=False
         ),
-        Key("jobs.copy", "y", "copy_id", "Copy id", shown=False),
-        Key("jobs.filter", "slash", "filter", "Filter", shown=False),
+        _hidden("jobs.copy", "y", "copy_id", "Copy id", verb="jobs -o id"),
     ),
     "detail": (
         Key("detail.next_tab", "right_square_bracket", "tab(1)", "Next tab"),
-        Key("detail.previous_tab", "left_square_bracket", "tab(-1)", "Previous tab", shown=False),
+        _hidden("detail.previous_tab", "left_square_bracket", "tab(-1)", "Previous tab"),
     ),
     "log": (
         Key("log.follow", "space", "toggle_follow", "Follow"),
-        Key("log.end", "G,end", "to_end", "End", shown=False),
         Key("log.search", "slash", "search", "Search"),
-        Key("log.next", "n", "search_next(1)", "Next match", shown=False),
-        Key("log.previous", "N", "search_next(-1)", "Previous match", shown=False),
+        _hidden("log.next", "n", "search_next(1)", "Next match"),
+        _hidden("log.previous", "N", "search_next(-1)", "Previous match"),
+        _hidden("log.down", "j,down", "move(1)", "Line down"),
+        _hidden("log.up", "k,up", "move(-1)", "Line up"),
+        _hidden("log.first", "g,home", "to_start", "Oldest line"),
+        _hidden("log.end", "G,end", "to_end", "Newest line, follow"),
+        _hidden("log.half_down", "ctrl+d", "turn(0.5)", "Half a page down"),
+        _hidden("log.half_up", "ctrl+u", "turn(-0.5)", "Half a page up"),
+        _hidden("log.page_down", "ctrl+f,pagedown", "turn(1)", "Page down"),
+        _hidden("log.page_up", "ctrl+b,pageup", "turn(-1)", "Page up"),
+        _hidden("log.right", "l,right", "shift(16)", "To the right"),
+        _hidden("log.left", "h,left", "shift(-16)", "To the left"),
+    ),
+    "metrics": (
+        Key("metrics.next", "m", "series(1)", "Next series", verb="metrics"),
+        Key("metrics.log_y", "Y", "log_y", "Log scale"),
+        Key("metrics.smoother", "greater_than_sign", "smooth(1)", "Smoother"),
+        _hidden("metrics.rougher", "less_than_sign", "smooth(-1)", "Less smooth"),
+    ),
+    "samples": (
+        Key("samples.earlier", "left,h", "step(-1)", "Earlier", verb="samples"),
+        Key("samples.later", "right,l", "step(1)", "Later"),
+        Key("samples.zoom", "enter,z", "zoom", "Zoom"),
+        Key("samples.before", "b", "before", "Before/after"),
+        _hidden("samples.next", "j,down", "pick(1)", "Next picture"),
+        _hidden("samples.previous", "k,up", "pick(-1)", "Previous picture"),
     ),
     "presets": (
-        Key("presets.submit", "enter,s", "choose", "Use preset", verb="submit", mutates=True),
+        _change("presets.submit", "s", "choose", "Submit", "submit --preset"),
     ),
+    "form": (
+        Key("form.submit", "enter,ctrl+s", "submit", "Submit"),
+        Key("form.next", "tab,down", "app.focus_next", "Next field"),
+        _hidden("form.previous", "shift+tab,up", "app.focus_previous", "Previous field"),
+        Key("form.leave", "escape", "leave", "Leave"),
+    ),
+    "confirm": (
+        Key("confirm.yes", "y", "answer(True)", "Yes"),
+        Key("confirm.no", "n,escape,enter", "answer(False)", "No"),
+    ),
+    "global": (
+        _hidden("global.dashboard", "1", "go('dashboard')", "Dashboard"),
+        _hidden("global.jobs", "2", "go('jobs')", "Jobs", verb="jobs"),
+        _hidden("global.presets", "3", "go('presets')", "Presets", verb="preset ls"),
+        _hidden("global.palette", "ctrl+p", "command_palette", "Command palette"),
+        _hidden("global.theme", "ctrl+t", "change_theme", "Theme"),
+        _hidden("global.refresh", "ctrl+r", "reconnect", "Reconnect, refresh"),
+        _change("global.daemon", "S", "start_daemon", "Start the daemon", "daemon start",
+                shown=False),
+        _hidden("global.suspend", "ctrl+z", "suspend_process", "Suspend to the shell"),
+        _hidden("global.exit", "ctrl+q", "quit", "Quit"),
+        _hidden("global.back", "escape", "back", "Back"),
+        Key("global.help", "question_mark", "help", "Keys"),
+        Key("global.quit", "q", "leave", "Back"),
+    ),
+}  # fmt: skip
+
+TITLES = {
+    "list": "Lists",
+    "filter": "Jobs and presets",
+    "jobs": "A job",
+    "detail": "Job detail",
+    "log": "Log",
+    "metrics": "Metrics",
+    "samples": "Samples",
+    "presets": "Presets",
+    "form": "Forms",
+    "confirm": "Questions",
+    "global": "Everywhere",
 }
+NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "escape": "esc",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+}
+BY_ID = {key.id: key for keys in KEYS.values() for key in keys}
 
 
-def load_keymap(path: Path) -> dict[str, str]:
-    """The user's own keys by id; a broken file is reported by the caller."""
-    if not path.exists():
-        return {}
-    data = tomllib.loads(path.read_text())
-    flat: dict[str, str] = {}
-    for group, entries in data.items():
-        for name, key in entries.items():
-            flat[f"{group}.{name}"] = str(key)
-    return flat
+def key_name(key: str) -> str:
+    """How a key is written for people."""
+    return NAMES.get(key, key)
 
 
-def bindings(group: str) -> list[Binding]:
+def bindings(group: str) -> list[BindingType]:
     """Textual bindings of one group; ids make them remappable."""
     return [
         Binding(k.key, k.action, k.title, show=k.shown, id=k.id, priority=k.id == "global.exit")
@@ -100,23 +169,55 @@ def bindings(group: str) -> list[Binding]:
     ]
 
 
+def load_keymap(path: Path) -> dict[str, str]:
+    """The user's own keys by id; ValueError names what is wrong with the file."""
+    if not path.exists():
+        return {}
+    flat: dict[str, str] = {}
+    for group, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        if not isinstance(entries, dict):
+            raise ValueError(f"{group} must be written as a table entry such as jobs.stop")
+        for name, key in entries.items():
+            if f"{group}.{name}" not in BY_ID:
+                raise ValueError(f"there is no key with the id {group}.{name}")
+            flat[f"{group}.{name}"] = str(key)
+    return flat
+
+
+def conflicts(keymap: Mapping[str, str]) -> list[str]:
+    """Keys that would mean two things at the same place: within a group, or global and here."""
+    found = []
+    for group in KEYS:
+        taken: dict[str, str] = {}
+        for key in (*KEYS[group], *(KEYS["global"] if keymap and group != "global" else ())):
+            for name in keymap.get(key.id, key.key).split(","):
+                other = taken.setdefault(name.strip(), key.id)
+                mapped = key.id in keymap or other in keymap
+                if other != key.id and (mapped or key.id.split(".")[0] == group):
+                    found.append(f"{key_name(name)} means {other} and {key.id}")
+    return found
+
+
 def document() -> str:
     """The key sheet as Markdown (docs/reference/keys.md)."""
-    lines = ["# Keys", "", "Generated from `sttui/tui/keys.py`; ids are for `keymap.toml`.", ""]
+    lines = [
+        "# Keys",
+        "",
+        "Generated from `sttui/tui/keys.py` by `make docs`; do not edit.",
+        "",
+        "Every key can be changed by its id in `keymap.toml` of the configuration directory,",
+        'for example `jobs.stop = "S"`; several keys are divided by commas. In the interface `?`',
+        "shows the keys that work where you are. Keys marked ● change something: `--read-only`",
+        "takes them away.",
+        "",
+    ]
     for group, keys in KEYS.items():
-        lines += [f"## {group}", "", "| Key | Does | Command line | Id |", "|---|---|---|---|"]
+        lines += [f"## {TITLES[group]}", "", "| Key | Does | Command line | Id |"]
+        lines.append("|---|---|---|---|")
         for key in keys:
-            shown = " ".join(f"`{NAMES.get(k, k)}`" for k in key.key.split(","))
+            shown = " ".join(f"`{key_name(k)}`" for k in key.key.split(","))
             verb = f"`stune {key.verb}`" if key.verb else "–"
-            lines.append(f"| {shown} | {key.title} | {verb} | `{key.id}` |")
+            mark = " ●" if key.mutates else ""
+            lines.append(f"| {shown} | {key.title}{mark} | {verb} | `{key.id}` |")
         lines.append("")
     return "\n".join(lines)
-
-
-NAMES = {
-    "question_mark": "?",
-    "slash": "/",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-}

@@ -1,4 +1,7 @@
-"""How this terminal wants to be treated: colours, character set, motion; decided once at start."""
+"""How this terminal wants to be treated: colours, character set, motion; decided once at start.
+
+Imports nothing of the framework, so a refusal costs nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def choose(env: Mapping[str, str], *, ascii: bool, read_only: bool) -> Options:
     return Options(
         ascii=ascii or encoding not in ("utf8", "utf_8"),
         colour=not env.get("NO_COLOR"),
-        motion="SSH_CONNECTION" not in env,
+        motion="SSH_CONNECTION" not in env and env.get("TEXTUAL_ANIMATIONS", "") != "none",
         read_only=read_only,
     )
 

@@ -1,49 +1,53 @@
-"""What all screens share: the frame, and being told when the state has changed."""
+"""What all screens share: the frame, the size class, and being told when the state has changed."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
-from sttui.tui.size import size_class
+from sttui.tui.size import SizeClass, size_class
+from sttui.tui.spans import Line
+from sttui.tui.state import select
 from sttui.tui.state.store import HostState
+from sttui.tui.widgets.header import Header
+from sttui.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from sttui.tui.app import StuneApp
 
-MIN_SIZE = "the terminal is too small: at least 60 x 16 is needed (q quits)"
+MIN_SIZE = "The terminal is too small: at least 60 columns and 16 lines are needed.\nq quits."
 
 
 class StuneScreen(Screen[None]):
-    """Header line, body, footer. `show()` draws the state; it must be cheap."""
+    """Header line, body, key bar. `show()` draws the state; it must be cheap."""
 
     AUTO_FOCUS = "VirtualTable"
-    title_text = ""
-    stune: StuneApp
-
-    DEFAULT_CSS = """
-    StuneScreen > #header { height: 1; background: $panel; padding: 0 1; }
-    StuneScreen > #body { height: 1fr; padding: 0 1; }
-    StuneScreen > #too-small { display: none; height: 1fr; }
-    StuneScreen.-xs > #body { display: none; }
-    StuneScreen.-xs > #too-small { display: block; }
-    .title { height: 1; color: $text-muted; text-style: bold; }
-    """
+    crumbs: tuple[str, ...] = ()
+    app: StuneApp  # type: ignore[assignment]
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="header", markup=False)
-        yield Static(MIN_SIZE, id="too-small")
+        yield Header()
+        yield Static(MIN_SIZE, id="too-small", markup=False)
         with Container(id="body"):
             yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def body(self) -> ComposeResult:
         yield from ()
+
+    def place(self) -> tuple[str, ...]:
+        """Where we are, for the header."""
+        return self.crumbs
+
+    @property
+    def size_class(self) -> SizeClass:
+        return size_class(self.size.width, self.size.height)
 
     def on_mount(self) -> None:
         self.refresh_state()
@@ -59,11 +63,40 @@ class StuneScreen(Screen[None]):
 
     def refresh_state(self) -> None:
         """Redraw from the state; called at most ten times a second."""
-        app: StuneApp = self.app  # type: ignore[assignment]
-        if not self.is_mounted:
-            return
-        self.query_one("#header", Static).update(app.header_text(self.title_text, self.size.width))
-        self.show(app.state)
+        if self.is_mounted and self.query(Header):
+            self.set_class(self.app.state.connection not in ("online", "connecting"), "-stale")
+            self.refresh_header()
+            self.show(self.app.state)
+
+    def refresh_header(self) -> None:
+        left, right = header_parts(
+            self.app.state,
+            self.place(),
+            address=self.app.client.address,
+            read_only=self.app.options.read_only,
+            now=time.time(),
+        )
+        self.query_one(Header).set_parts(left, right)
 
     def show(self, state: HostState) -> None:
         """Draw the state."""
+
+
+def header_parts(
+    state: HostState, place: tuple[str, ...], *, address: str, read_only: bool, now: float
+) -> tuple[Line, Line]:
+    """What the header says, left and right."""
+    host = state.hello.hostname if state.hello else address.rpartition("/")[2] or address
+    if not state.hello and address.startswith("unix://"):
+        host = "this machine"
+    left: Line = [("stune", "bold blue"), ("  ", ""), (host, "")]
+    for part in place:
+        left += [(" › ", "dim"), (part, "bold")]
+    trouble = select.connection_text(state, now)
+    if trouble:
+        return left, [(trouble, "yellow" if state.online or not state.problem else "red")]
+    right: Line = [(select.counters(state), "")]
+    if read_only:
+        right.insert(0, ("read-only · ", "yellow"))
+    clock = time.strftime("%H:%M", time.localtime(now + state.clock_offset_s))
+    return left, [*right, (f" · {clock}", "dim")]

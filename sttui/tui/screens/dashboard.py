@@ -1,4 +1,7 @@
-"""The first screen: the host, its devices, what runs, what waits, what happened."""
+"""The first screen: the host and its devices, what runs, what waits, what happened.
+
+Without a daemon it says so and offers to start one.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,37 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from stdaemon.wire.hosts import Gpu, HostSnapshot
 from stdaemon.wire.jobs import Job
 from sttui.format import values
-from sttui.tui.columns import JOB_COLUMNS, job_row, plain
-from sttui.tui.options import Options
+from sttui.format.states import look
+from sttui.tui.columns import JOB_COLUMNS, job_row
+from sttui.tui.host_lines import host_lines
+from sttui.tui.ink import text_of
 from sttui.tui.screens.base import StuneScreen
 from sttui.tui.screens.job_actions import JobActions
+from sttui.tui.spans import Line
 from sttui.tui.state import select
 from sttui.tui.state.store import HostState
-from sttui.tui.widgets.plot import bar, sparkline
-from sttui.tui.widgets.virtual_table import VirtualTable
+from sttui.tui.widgets.virtual_table import VirtualTable, fit
+
+LAST_JOBS = 50
+MAX_EVENTS = 6
 
 
 class Dashboard(JobActions, StuneScreen):
-    title_text = "Dashboard"
     BINDINGS = JobActions.JOB_BINDINGS
-    DEFAULT_CSS = """
-    Dashboard #host { height: auto; margin-bottom: 1; }
-    Dashboard #running { height: 1fr; min-height: 4; }
-    Dashboard #lower { height: auto; max-height: 9; }
-    """
+    CSS_PATH = "dashboard.tcss"
+    crumbs = ("Dashboard",)
 
     def body(self) -> ComposeResult:
         yield Static("", id="host", markup=False)
-        yield Static("Running and waiting", classes="title", markup=False)
-        yield VirtualTable(JOB_COLUMNS, empty="no jobs: press 3 for presets", id="running")
-        with Vertical(id="lower"):
-            yield Static("Last events", classes="title", markup=False)
-            yield Static("", id="events", markup=False)
+        with Vertical(id="work"):
+            with Vertical(id="left"):
+                yield Static("Jobs", id="jobs-title", classes="title", markup=False)
+                yield VirtualTable(JOB_COLUMNS, empty="connecting …", id="jobs")
+            with Vertical(id="right"):
+                yield Static("Last events", classes="title", markup=False)
+                yield Static("", id="events", markup=False)
 
     def selected(self) -> Job | None:
         return self.app.state.jobs.get(self.query_one(VirtualTable).current or "")
@@ -43,90 +48,50 @@ class Dashboard(JobActions, StuneScreen):
         self.app.open_job(message.key, "overview")
 
     def show(self, state: HostState) -> None:
-        options = self.app.options
-        width = max(40, self.size.width - 2)
-        self.query_one("#host", Static).update("\n".join(host_lines(state, width, options)))
+        options, width = self.app.options, self.size.width - 2
+        lines = host_lines(state, width, ascii=options.ascii)[: max(3, self.size.height - 14)]
+        host = self.query_one("#host", Static)
+        host.display = bool(lines)
+        host.update(text_of(self.app, lines))
         live = select.running(state) + select.waiting(state)
-        shown = live or select.ordered(state)[:20]
-        title = "Running and waiting" if live else "Last jobs"
-        self.query(".title").first(Static).update(title)
-        self.query_one(VirtualTable).set_rows([job_row(job, options) for job in shown])
-        self.query_one("#events", Static).update(event_lines(state, width, options))
+        shown = live or select.ordered(state)[:LAST_JOBS]
+        title = "Running and next in queue" if live or not shown else "Last jobs"
+        self.query_one("#jobs-title", Static).update(title)
+        rows = [job_row(job, state, options) for job in shown]
+        local = self.app.client.address.startswith("unix://")
+        self.query_one("#jobs", VirtualTable).set_rows(rows, empty=empty_text(state, local=local))
+        self._show_events(state, len(lines), len(rows), width)
+
+    def _show_events(self, state: HostState, above: int, num_jobs: int, width: int) -> None:
+        side = self.size_class == "l"
+        room = self.size.height - 3 - above - 1
+        rows = room - 2 if side else min(MAX_EVENTS, room - max(3, num_jobs + 2) - 2)
+        right = self.query_one("#right")
+        right.display = rows > 0 and bool(state.events)
+        if rows > 0:
+            lines = event_lines(state, 49 if side else width, rows, ascii=self.app.options.ascii)
+            self.query_one("#events", Static).update(text_of(self.app, lines))
 
 
-def host_lines(state: HostState, width: int, options: Options) -> list[str]:
-    """CPU, memory, disk, then one line per GPU; numbers beside every bar."""
-    host = state.host
-    if host is None:
-        return [state.problem or "connecting …", state.fix]
-    wide = width >= 100
-    bars = 20 if wide else 12
-    sparks = max(0, min(60, width - bars - 44))
-    cpu = [h.cpu_percent for h in state.history]
-    ram = host.ram_used / host.ram_total
-    ram_text = f"{values.size(host.ram_used)} of {values.size(host.ram_total)}"
-    load = " ".join(f"{x:.1f}" for x in host.load)
-    lines = [
-        _meter(
-            "CPU",
-            host.cpu_percent / 100,
-            bars,
-            f"of {host.cpu_count} cores · load {load}",
-            options,
-            cpu,
-            sparks,
-        ),
-        _meter("RAM", ram, bars, ram_text, options, [100 * _ram(h) for h in state.history], sparks),
-        _meter(
-            "disk",
-            1 - host.disk_free / host.disk_total,
-            bars,
-            f"{values.size(host.disk_free)} free",
-            options,
-        ),
-    ]
-    lines += [_gpu(gpu, state, bars, options) for gpu in host.gpus]
-    if not host.gpus:
-        slot = next((s for s in host.slots), None)
-        held = state.jobs.get(slot.job or "") if slot else None
-        lines.append(f"GPU    none: jobs run on the CPU{f' (now {held.name})' if held else ''}")
-    return [plain(line, options)[:width] for line in lines]
+def empty_text(state: HostState, *, local: bool) -> str:
+    """What stands where jobs would be."""
+    if state.online:
+        return "No jobs yet. Press 3, choose a preset, press enter."
+    if not state.problem:
+        return "connecting …"
+    offer = "Press S to start it." if local else state.fix
+    return f"{state.problem[:1].upper()}{state.problem[1:]}.\n{offer}"
 
 
-def _ram(host: HostSnapshot) -> float:
-    return host.ram_used / host.ram_total
-
-
-def _meter(
-    name: str,
-    share: float,
-    width: int,
-    text: str,
-    options: Options,
-    history: list[float] | None = None,
-    sparks: int = 0,
-) -> str:
-    line = f"{name:<6} {bar(share, width, ascii=options.ascii)} {share:4.0%}  {text:<34}"
-    if history and sparks >= 8:
-        line += sparkline(history, sparks, 100.0, ascii=options.ascii)
-    return line
-
-
-def _gpu(gpu: Gpu, state: HostState, width: int, options: Options) -> str:
-    share = None if gpu.util is None else gpu.util / 100
-    memory = f"{values.size(gpu.mem_used)}/{values.size(gpu.mem_total)}"
-    heat = values.UNKNOWN if gpu.temp is None else f"{gpu.temp:.0f}°C"
-    power = values.UNKNOWN if gpu.power is None else f"{gpu.power:.0f} W"
-    job = state.jobs.get(gpu.job or "")
-    holder = job.name if job else ("in use elsewhere" if gpu.processes else "free")
-    filled = bar(share, width, ascii=options.ascii)
-    util = values.percent(gpu.util)
-    return f"GPU {gpu.index:<2} {filled} {util:>4}  {memory} {heat} {power} · {holder}"
-
-
-def event_lines(state: HostState, width: int, options: Options) -> str:
-    rows = list(state.events)[-6:]
-    if not rows:
-        return "nothing has happened since you connected"
-    lines = [f"{values.clock(ts)[11:]}  {text}" for ts, text in reversed(rows)]
-    return "\n".join(plain(line, options)[:width] for line in lines)
+def event_lines(state: HostState, width: int, count: int, *, ascii: bool = False) -> list[Line]:
+    """The newest changes of state, newest first."""
+    lines: list[Line] = []
+    for event in list(state.events)[: -count - 1 : -1]:
+        job = state.jobs.get(event.job)
+        mark = look(event.new)
+        head = f"{values.clock(event.ts)[11:]}  "
+        sign = mark.ascii if ascii else mark.mark
+        room = width - len(head) - 2 - 12
+        text = fit(f"{job.name if job else event.job}: {event.cause}", room).rstrip()
+        lines.append([(head, "dim"), (f"{sign} {event.new:<11} ", mark.style), (text, "")])
+    return lines

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from stdaemon.wire.jobs import Job
 from sttui.format.states import is_terminal
 from sttui.tui.keys import bindings
-from sttui.tui.screens.confirm import Confirm
+from sttui.tui.screens.dialog import Confirm
 
 if TYPE_CHECKING:
     from sttui.tui.app import StuneApp
 
-QUESTIONS = {
-    "stop": "Stop {name}? A checkpoint is kept.",
-    "cancel": "Cancel {name}? It ends for good.",
+EFFECTS = {
+    "stop": "It saves a checkpoint and ends. Pause instead keeps it in line.",
+    "cancel": "It ends for good. Results written so far stay on disk.",
 }
 
 
@@ -28,29 +28,37 @@ class JobActions:
         return None
 
     def action_open(self, tab: str = "overview") -> None:
-        job = self.selected()
+        job = self._one()
         if job is not None:
             self.app.open_job(job.id, tab)
 
     def action_act(self, action: str) -> None:
-        job = self.selected()
-        if job is None:
+        job = self._one()
+        if job is None or not self.app.may_change(action):
             return
-        if action == "pause" and str(job.state) in ("paused", "held"):
+        state = str(job.state)
+        if action == "pause" and state == "paused":
             action = "resume"
-        if action in QUESTIONS and not is_terminal(str(job.state)):
-            question = QUESTIONS[action].format(name=job.name)
-
-            def answered(yes: bool | None) -> None:
-                if yes:
-                    self.app.act(job.id, action)
-
-            self.app.push_screen(Confirm(question), answered)
+        elif action == "pause" and state == "held":
+            action = "release"
+        if is_terminal(state) and action != "rerun":
+            self.app.notify(f"{action}: {job.name} has ended", severity="warning", markup=False)
+        elif action in EFFECTS:
+            self.app.push_screen(
+                Confirm(f"{action.capitalize()} {job.name}?", EFFECTS[action]),
+                lambda yes: self.app.act(job.id, action) if yes else None,
+            )
         else:
             self.app.act(job.id, action)
 
     def action_copy_id(self) -> None:
-        job = self.selected()
+        job = self._one()
         if job is not None:
             self.app.copy_to_clipboard(job.id)
             self.app.notify(f"copied {job.id}", timeout=2)
+
+    def _one(self) -> Job | None:
+        job = self.selected()
+        if job is None:
+            self.app.notify("no job is selected", severity="warning", timeout=2)
+        return job

@@ -1,72 +1,119 @@
-"""Presets of the host: choose one, fill in what is yours, submit."""
+"""Presets of the host: choose one, fill in what is yours, submit.
+
+A preset with its own data needs no answer at all: enter opens the form, enter sends it.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from functools import partial
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Static
+from textual.containers import Container, VerticalScroll
+from textual.widgets import Input, Static
 
-from stdaemon.client.api import Client
-from stdaemon.wire.jobs import JobSubmit
-from stdaemon.wire.presets import PresetInfo
+from stdaemon.client.errors import ClientError
+from stdaemon.wire.jobs import Job, JobSubmit
+from stdaemon.wire.presets import PresetInfo, PresetText
 from sttui.format import values
+from sttui.tui.ink import text_of
 from sttui.tui.keys import bindings
 from sttui.tui.screens.base import StuneScreen
-from sttui.tui.screens.prompt import Field, Prompt
+from sttui.tui.screens.dialog import Field, Form
+from sttui.tui.spans import Line
+from sttui.tui.state.store import HostState
 from sttui.tui.widgets.virtual_table import TableColumn, TableRow, VirtualTable
 
 COLUMNS = (
-    TableColumn("PRESET", 24),
-    TableColumn("MODE", 8),
-    TableColumn("VRAM", 7, right=True),
+    TableColumn("PRESET", 22),
+    TableColumn("MODE", 7),
+    TableColumn("VRAM", 6, right=True),
     TableColumn("WHAT", 0),
+    TableColumn("FAMILY", 8),
 )
 
 
 class Presets(StuneScreen):
-    title_text = "Presets"
-    BINDINGS = bindings("presets")
-    DEFAULT_CSS = """
-    Presets #presets { width: 3fr; }
-    Presets #side { width: 2fr; padding-left: 2; }
-    Presets.-s #side { display: none; }
-    """
+    BINDINGS = bindings("presets") + bindings("filter")
+    CSS_PATH = "presets.tcss"
+    crumbs = ("Presets",)
 
     def __init__(self) -> None:
         super().__init__()
         self.presets: dict[str, PresetInfo] = {}
         self.texts: dict[str, str] = {}
+        self._asked = False
 
     def body(self) -> ComposeResult:
-        with Horizontal():
+        yield Input(placeholder="words of name, title or notes", id="filter", classes="search")
+        with Container(id="panes"):
             yield VirtualTable(COLUMNS, empty="loading …", id="presets")
             with VerticalScroll(id="side", can_focus=False):
                 yield Static("", id="text", markup=False)
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self.app.call_daemon(lambda client: client.presets(), self._show_list)
+    def show(self, state: HostState) -> None:
+        if state.online and not self._asked:
+            self._asked = True
+            self.app.call_daemon(lambda client: client.presets(), self._show_list, self._failed)
+        elif not state.online and not self.presets:
+            self.query_one(VirtualTable).set_rows([], empty=state.problem or "connecting …")
+
+    def _failed(self, error: ClientError) -> None:
+        self._asked = False
+        self.query_one(VirtualTable).set_rows([], empty=error.finding.message)
 
     def _show_list(self, presets: list[PresetInfo]) -> None:
         self.presets = {p.name: p for p in presets}
-        rows = [TableRow(p.name, (p.name, p.mode, _vram(p.vram_gb), p.title)) for p in presets]
-        table = self.query_one(VirtualTable)
-        table.set_rows(rows)
-        table.focus()
+        self._fill()
+
+    def _fill(self) -> None:
+        words = self.query_one("#filter", Input).value.lower().split()
+        found = [p for p in self.presets.values() if all(w in _words(p) for w in words)]
+        empty = "No preset matches." if words else "No presets on this host."
+        self.query_one(VirtualTable).set_rows([_row(p) for p in found], empty=empty)
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         name = message.key
         if name in self.texts:
-            self.query_one("#text", Static).update(self.texts[name])
+            self._draw(name)
         else:
-            self.app.call_daemon(partial(_text, name=name), partial(self._show_text, name))
+            self.app.call_daemon(lambda client: client.preset(name), self._keep)
 
-    def _show_text(self, name: str, text: str) -> None:
-        self.texts[name] = text
-        if self.query_one(VirtualTable).current == name:
-            self.query_one("#text", Static).update(text)
+    def _keep(self, preset: PresetText) -> None:
+        self.texts[preset.name] = preset.text
+        if self.query_one(VirtualTable).current == preset.name:
+            self._draw(preset.name)
+
+    def _draw(self, name: str) -> None:
+        notes = self.presets[name].notes if name in self.presets else ""
+        lines: list[Line] = [[(notes, "")], []] if notes else []
+        lines += toml_lines(self.texts[name])
+        self.query_one("#text", Static).update(text_of(self.app, lines))
+        self.query_one("#side", VerticalScroll).scroll_home(animate=False)
+
+    # --- filter ----------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.add_class("-open")
+        field.focus()
+
+    def on_input_changed(self) -> None:
+        self._fill()
+
+    def on_input_submitted(self) -> None:
+        self.query_one(VirtualTable).focus()
+
+    def step_back(self) -> bool:
+        field = self.query_one("#filter", Input)
+        was = field.has_class("-open")
+        field.value = ""
+        field.remove_class("-open")
+        self.query_one(VirtualTable).focus()
+        return was
+
+    # --- submitting ------------------------------------------------------------------------
 
     def action_choose(self) -> None:
         name = self.query_one(VirtualTable).current
@@ -77,36 +124,76 @@ class Presets(StuneScreen):
         self._ask(self.presets[message.key])
 
     def _ask(self, preset: PresetInfo) -> None:
-        if self.app.options.read_only:
-            self.app.notify("read-only: nothing can be submitted", severity="warning")
+        if not self.app.may_change("submit"):
             return
-        fields = [Field("name", "Name of the job", preset.name.replace("/", "-"))]
-        if preset.needs_data:
-            fields.append(Field("data", "Folder of pictures on the host", "", "/data/pictures"))
-        fields.append(Field("steps", "Steps (empty: as the preset says)", "", "2000"))
-        form = Prompt(f"Submit {preset.name}: {preset.title}", fields)
-        self.app.push_screen(form, partial(self._submit, preset))
+        form = Form(
+            f"Submit {preset.name}",
+            fields_for(preset),
+            partial(self._send, preset),
+            about=preset.title,
+        )
+        self.app.push_screen(form)
 
-    def _submit(self, preset: PresetInfo, answer: dict[str, str] | None) -> None:
-        if answer is not None:
-            self.app.submit(job_of(preset, answer))
+    def _send(self, preset: PresetInfo, answers: Mapping[str, str], form: Form) -> None:
+        local = self.app.client.address.startswith("unix://")
+
+        def made(job: Job) -> None:
+            form.done()
+            self.app.submitted(job)
+
+        def refused(error: ClientError) -> None:
+            found = error.finding
+            where = f"{found.where}: " if found.where and "/" not in found.where else ""
+            form.tell("\n".join(filter(None, (f"{where}{found.message}", found.fix))))
+
+        job = job_of(preset, answers, base_dir=os.getcwd() if local else "/")
+        self.app.call_daemon(lambda client: client.submit(job), made, refused)
 
 
-def job_of(preset: PresetInfo, answer: dict[str, str]) -> JobSubmit:
+def fields_for(preset: PresetInfo) -> list[Field]:
+    """What only the user can know, and the two things that are changed most often."""
+    fields = [Field("name", "Name of the job", preset.name.replace("/", "-"), required=True)]
+    if preset.needs_data:
+        hint = "pictures with .txt captions beside them"
+        fields.append(Field("data", "Dataset folder on the host", "", hint, required=True))
+    return [*fields, Field("steps", "Steps", "", "as the preset says")]
+
+
+def job_of(preset: PresetInfo, answers: Mapping[str, str], *, base_dir: str = "/") -> JobSubmit:
     """The job that a filled-in form means."""
     lines = [f'preset = "{preset.name}"']
-    if answer.get("data"):
-        path = answer["data"].replace("\\", "\\\\").replace('"', '\\"')
+    if answers.get("data"):
+        path = os.path.expanduser(answers["data"]) if base_dir != "/" else answers["data"]
+        path = path.replace("\\", "\\\\").replace('"', '\\"')
         lines += ["", "[[data.datasets]]", 'id = "pictures"', f'path = "{path}"']
-    overrides = [f"train.steps={answer['steps']}"] if answer.get("steps") else []
+    overrides = [f"train.steps={answers['steps']}"] if answers.get("steps") else []
     return JobSubmit(
-        text="\n".join(lines) + "\n", name=answer.get("name") or None, overrides=overrides
+        text="\n".join(lines) + "\n",
+        name=answers.get("name") or None,
+        overrides=overrides,
+        base_dir=base_dir,
     )
 
 
-def _text(client: Client, *, name: str) -> str:
-    return client.preset(name).text
+def toml_lines(text: str) -> list[Line]:
+    """A job file with its sections and comments told apart."""
+    lines: list[Line] = []
+    for raw in text.rstrip().split("\n"):
+        if raw.startswith("["):
+            lines.append([(raw, "blue")])
+        elif raw.lstrip().startswith("#"):
+            lines.append([(raw, "dim")])
+        else:
+            code, mark, comment = raw.partition("  #")
+            lines.append([(code, ""), (mark + comment, "dim")])
+    return lines
 
 
-def _vram(gigabytes: int | None) -> str:
-    return values.UNKNOWN if gigabytes is None else f"{gigabytes} GB"
+def _words(preset: PresetInfo) -> str:
+    return f"{preset.name} {preset.family} {preset.title} {preset.mode} {preset.notes}".lower()
+
+
+def _row(preset: PresetInfo) -> TableRow:
+    vram = values.UNKNOWN if preset.vram_gb is None else f"{preset.vram_gb} GB"
+    cells = (preset.name, preset.mode, vram, preset.title, preset.family)
+    return TableRow(preset.name, cells, ("bold", "", "", "", "dim"))

@@ -1,33 +1,40 @@
 """One feed per host: a thread that keeps the state up to date and never blocks the interface.
 
 Snapshot first, then the event stream from where the snapshot was taken. A dropped stream is
-retried with back-off; what was known stays, marked offline.
+retried with back-off; what was known stays, marked offline. A refusal is final until the user
+asks again. Changes wait in a queue, in order; the interface applies them ten times a second.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from collections.abc import Callable
 
 from stdaemon.client.api import Client
-from stdaemon.client.errors import ClientError, Unreachable
+from stdaemon.client.errors import ClientError, Incompatible, NotFound, Refused
+from stdaemon.client.problems import unreadable
 from stdaemon.client.retry import Backoff
 from stdaemon.client.stream import Resume, follow_events
+from stdaemon.wire.events import Event
 from sttui.tui.state import reduce
-from sttui.tui.state.store import HostState
+from sttui.tui.state.store import HISTORY, Connection, HostState
 
-MAX_JOBS = 500
+PAGE = 200
+PAST_EVENTS = 40
+LOGIN_WORDS = ("permission denied", "host key verification failed", "authentication failed")
+
+Change = Callable[[HostState], None]
 
 
 class Feed:
-    """`apply` runs a change on the interface's own thread, in order."""
+    """`drain(state)` applies what has arrived; everything else happens in the thread."""
 
-    def __init__(
-        self, client: Client, state: HostState, apply: Callable[[Callable[[], None]], None]
-    ) -> None:
+    def __init__(self, client: Client, *, backoff: Backoff | None = None) -> None:
         self.client = client
-        self.state = state
-        self._apply = apply
+        self._backoff = backoff or Backoff()
+        self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._retry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -41,30 +48,44 @@ class Feed:
         self.client.close()
 
     def retry_now(self) -> None:
+        self._backoff.reset()
         self._retry.set()
 
+    def drain(self, state: HostState) -> None:
+        """Apply the waiting changes; bounded, so that a flood cannot hold up the keyboard."""
+        for _ in range(self._changes.qsize()):
+            self._changes.get_nowait()(state)
+
+    def _tell(self, change: Callable[..., None], *args: object, **named: object) -> None:
+        def apply(state: HostState) -> None:
+            change(state, *args, **named)
+
+        self._changes.put(apply)
+
     def _run(self) -> None:
-        backoff = Backoff()
         while not self._stop.is_set():
             try:
                 after = self._snapshot()
-                backoff.reset()
+                self._backoff.reset()
                 self._follow(after)
             except ClientError as error:
-                if self._stop.is_set():
-                    return
-                self._offline(error)
-                self._retry.wait(backoff.delay_s())
-                self._retry.clear()
+                self._lost(error)
+            except ValueError as error:  # an event that this version cannot read
+                self._lost(unreadable(self.client.address, str(error)))
 
     def _snapshot(self) -> int:
         client = self.client
         hello = client.hello()
-        after = client.events(after=2**62).last
-        jobs = client.jobs(limit=MAX_JOBS).jobs
+        last = client.events(after=2**62).last
+        past = client.events(after=max(0, last - PAST_EVENTS)).events
         host = client.host()
-        self._apply(lambda: reduce.connected(self.state, hello, jobs, host))
-        return after
+        history = client.host_history(HISTORY)
+        page = client.jobs(limit=PAGE)
+        self._tell(reduce.connected, hello, page.jobs, host=host, history=history, events=past)
+        while page.next_cursor and not self._stop.is_set():
+            page = client.jobs(limit=PAGE, cursor=page.next_cursor)
+            self._tell(reduce.more_jobs, page.jobs)
+        return last
 
     def _follow(self, after: int) -> None:
         """Until the stream breaks; the outer loop then takes a new snapshot."""
@@ -72,11 +93,35 @@ class Feed:
             if self._stop.is_set():
                 return
             if event.kind == "job.state" and event.job is not None:
-                job = self.client.job(event.job)
-                self._apply(lambda job=job: reduce.job_changed(self.state, job))
-            self._apply(lambda event=event: reduce.told(self.state, event) and None)
+                self._fetch(event)
+            self._tell(reduce.told, event)
 
-    def _offline(self, error: ClientError) -> None:
-        finding = error.finding
-        kind = "offline" if isinstance(error, Unreachable) else "refused"
-        self._apply(lambda: reduce.disconnected(self.state, kind, finding.message, finding.fix))
+    def _fetch(self, event: Event) -> None:
+        try:
+            self._tell(reduce.job_changed, self.client.job(event.job or ""))
+        except NotFound:
+            return
+
+    def _lost(self, error: ClientError) -> None:
+        if self._stop.is_set():
+            return
+        connection = kind_of(error)
+        final = connection in ("needs login", "refused", "incompatible")
+        delay = None if final else self._backoff.delay_s()
+        retry_at = None if delay is None else time.time() + delay
+        found = error.finding
+        self._tell(reduce.disconnected, connection, found.message, found.fix, retry_at)
+        self._retry.wait(delay)
+        self._retry.clear()
+
+
+def kind_of(error: ClientError) -> Connection:
+    """The state of the connection that an error means."""
+    if isinstance(error, Incompatible):
+        return "incompatible"
+    if isinstance(error, Refused):
+        return "refused"
+    said = f"{error.finding.message} {error.finding.why}".lower()
+    if any(words in said for words in LOGIN_WORDS):
+        return "needs login"
+    return "offline"

@@ -10,24 +10,45 @@ from stdaemon.wire.hosts import HostSnapshot
 from stdaemon.wire.jobs import Job
 from stdaemon.wire.version import Hello
 
-Connection = Literal["connecting", "online", "offline", "refused"]
+Connection = Literal["connecting", "online", "offline", "needs login", "refused", "incompatible"]
 HISTORY = 600
 EVENTS = 200
+QUIET_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change of state, as the event list shows it."""
+
+    ts: float
+    job: str
+    new: str
+    cause: str
 
 
 @dataclass(slots=True)
 class HostState:
+    """`revision` grows with each change: a screen redraws when it differs."""
+
     connection: Connection = "connecting"
     problem: str = ""
     fix: str = ""
     since: float = 0.0
+    retry_at: float | None = None
+    heard_at: float = 0.0
+    clock_offset_s: float = 0.0
     hello: Hello | None = None
     host: HostSnapshot | None = None
-    history: deque[HostSnapshot] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    series: dict[str, deque[float | None]] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
-    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
-    revision: int = 0  # grows with each change: a screen redraws when it differs
+    events: deque[Told] = field(default_factory=lambda: deque(maxlen=EVENTS))
+    revision: int = 0
+    order: list[str] | None = None  # of all jobs, until one comes, goes or changes its state
 
     @property
     def online(self) -> bool:
         return self.connection == "online"
+
+    def quiet_s(self, now: float) -> float:
+        """For how long an online daemon has said nothing (it speaks every second)."""
+        return max(0.0, now - self.heard_at) if self.online else 0.0

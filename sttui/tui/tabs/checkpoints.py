@@ -1,4 +1,4 @@
-"""Checkpoints of a job, newest first."""
+"""Checkpoints of a run, newest first."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ from sttui.tui.tabs.tab import JobTab
 from sttui.tui.widgets.virtual_table import TableColumn, TableRow, VirtualTable
 
 COLUMNS = (
-    TableColumn("STEP", 10, right=True),
-    TableColumn("SIZE", 10, right=True),
-    TableColumn("WHOLE", 6),
-    TableColumn("SAVED", 20),
-    TableColumn("PATH", 0),
+    TableColumn("STEP", 9, right=True),
+    TableColumn("SIZE", 9, right=True),
+    TableColumn("WHOLE", 7),
+    TableColumn("SAVED", 19),
+    TableColumn("FOLDER", 0),
 )
+EMPTY = "No checkpoint yet."
 
 
 class CheckpointsTab(JobTab):
+    every_s = 2.0
+
     def compose(self) -> ComposeResult:
-        yield VirtualTable(COLUMNS, empty="no checkpoint yet", id="checkpoints")
+        yield VirtualTable(COLUMNS, empty="loading …", opens=False, id="checkpoints")
 
     def take_focus(self) -> None:
         self.query_one(VirtualTable).focus()
 
+    def trouble(self, text: str) -> None:
+        if text:
+            self.query_one(VirtualTable).set_rows([], empty=text)
+
     def update_data(self) -> None:
-        self.app.call_daemon(lambda client: client.checkpoints(self.job_id), self._show)
+        self.ask(lambda client: client.checkpoints(self.job_id), self._show)
 
     def _show(self, found: list[Checkpoint]) -> None:
-        self.query_one(VirtualTable).set_rows([_row(c) for c in found])
+        self.query_one(VirtualTable).set_rows([_row(c) for c in found], empty=EMPTY)
 
 
 def _row(item: Checkpoint) -> TableRow:
     whole = {True: "yes", False: "NO", None: values.UNKNOWN}[item.verified]
-    cells = (str(item.step), values.size(item.bytes), whole, values.age(item.created), item.path)
-    return TableRow(item.path, cells)
+    ink = {True: "green", False: "red", None: "dim"}[item.verified]
+    saved = values.clock(item.created)
+    cells = (str(item.step), values.size(item.bytes), whole, saved, item.path)
+    return TableRow(item.path, cells, ("bold", "", ink, "dim", "dim"))

@@ -1,109 +1,140 @@
-"""Validation pictures: one set of a step at a time, in as many columns as fit."""
+"""Validation pictures: the set of one step at a time, as large as fits; zoom shows one alone.
+
+`b` flips between the first set (before training) and the one in view. Pictures are scaled by the
+daemon to the size of the tiles and fetched by one request at a time.
+"""
 
 from __future__ import annotations
 
-from functools import partial
-
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Grid, Vertical
 from textual.widgets import Static
 
 from stdaemon.client.api import Client
 from stdaemon.wire.samples import Sample
-from sttui.images.blocks import pixel_size
-from sttui.tui.columns import plain
+from sttui.tui.keys import bindings
 from sttui.tui.tabs.tab import JobTab
-from sttui.tui.widgets.picture import Picture
+from sttui.tui.widgets.gallery import Gallery
 
-MAX_PICTURES = 8
+MAX_PICTURES = 16
+CACHE = 256
+
+Pixels = tuple[int, int, bytes]
+Wanted = tuple[str, int, int]  # path and size
 
 
 class SamplesTab(JobTab, can_focus=True):
-    BINDINGS = [  # noqa: RUF012
-        Binding("left,h", "step(-1)", "Earlier"),
-        Binding("right,l", "step(1)", "Later"),
-    ]
-    DEFAULT_CSS = """
-    SamplesTab #which { height: 1; color: $text-muted; }
-    SamplesTab Grid { grid-gutter: 0 2; }
-    SamplesTab .cell { height: 1fr; }
-    SamplesTab .prompt { height: 1; }
-    """
+    BINDINGS = bindings("samples")
+    every_s = 2.0
 
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
         self.samples: list[Sample] = []
         self.steps: list[int] = []
         self.at = -1
-        self._drawn: tuple[int, tuple[int, int]] | None = None
+        self.picked = 0
+        self.zoomed = False
+        self.flipped = False
+        self._pixels: dict[Wanted, Pixels] = {}
 
     def compose(self) -> ComposeResult:
+        plain = self.app.options.ascii or not self.app.options.colour
         yield Static("", id="which", markup=False)
-        with Grid():
-            for index in range(MAX_PICTURES):
-                with Vertical(classes="cell", id=f"cell-{index}"):
-                    yield Picture(plain=self._plain, id=f"picture-{index}")
-                    yield Static("", classes="prompt", id=f"prompt-{index}", markup=False)
-
-    @property
-    def _plain(self) -> bool:
-        return self.app.options.ascii or not self.app.options.colour
+        yield Gallery(plain=plain, id="gallery")
 
     def take_focus(self) -> None:
         self.focus()
 
+    def trouble(self, text: str) -> None:
+        if text:
+            self.query_one("#which", Static).update(text)
+
     def update_data(self) -> None:
-        self.app.call_daemon(lambda client: client.samples(self.job_id), self._listed)
+        self.ask(lambda client: client.samples(self.job_id), self._listed)
 
     def _listed(self, samples: list[Sample]) -> None:
-        newest = self.at in (-1, len(self.steps) - 1)
+        at_newest = self.at in (-1, len(self.steps) - 1)
         self.samples = samples
         self.steps = sorted({s.step for s in samples})
-        if newest:
+        if at_newest or self.at >= len(self.steps):
             self.at = len(self.steps) - 1
-        self._draw()
+        self.draw()
 
-    def action_step(self, direction: int) -> None:
-        self.at = max(0, min(len(self.steps) - 1, self.at + direction))
-        self._draw()
+    @property
+    def step(self) -> int | None:
+        if not self.steps:
+            return None
+        return self.steps[0 if self.flipped else self.at]
+
+    def in_view(self) -> list[Sample]:
+        shown = [s for s in self.samples if s.step == self.step][:MAX_PICTURES]
+        self.picked = max(0, min(self.picked, len(shown) - 1))
+        return shown[self.picked : self.picked + 1] if self.zoomed else shown
+
+    def draw(self) -> None:
+        """Put what is known on the screen and ask for the next picture that is missing."""
+        label, gallery = self.query_one("#which", Static), self.query_one(Gallery)
+        shown = self.in_view()
+        if not shown:
+            label.update("No pictures yet: they appear when the job validates.")
+            return
+        label.update(self._which(shown))
+        first = shown[0]
+        aspect = first.width / first.height if first.width and first.height else 1.0
+        marked = 0 if self.zoomed else self.picked
+        gallery.lay_out([s.prompt for s in shown], marked, aspect=aspect)
+        gallery.forget()
+        missing: Wanted | None = None
+        for index, sample in enumerate(shown):
+            wanted = (sample.path, *gallery.pixels())
+            if wanted in self._pixels:
+                gallery.set_picture(index, *self._pixels[wanted])
+            elif missing is None:
+                missing = wanted
+        if missing is not None:
+            self._fetch(missing)
+
+    def _fetch(self, wanted: Wanted) -> None:
+        path, width, height = wanted
+
+        def fetch(client: Client) -> Pixels:
+            return client.pixels(self.job_id, path, width=width, height=height)
+
+        def fetched(pixels: Pixels) -> None:
+            if len(self._pixels) >= CACHE:
+                self._pixels.pop(next(iter(self._pixels)))
+            self._pixels[wanted] = pixels
+            self.draw()
+
+        self.ask(fetch, fetched)
+
+    def _which(self, shown: list[Sample]) -> str:
+        text = f"Step {self.step}"
+        if self.flipped:
+            text += f" (before; b shows step {self.steps[self.at]})"
+        else:
+            text += f" ({self.at + 1} of {len(self.steps)})"
+        if self.zoomed:
+            sample = shown[0]
+            seed = f", seed {sample.seed}" if sample.seed is not None else ""
+            text += f" · {sample.width}x{sample.height}{seed}"
+        return text
 
     def on_resize(self) -> None:
-        self._draw()
+        self.call_after_refresh(self.draw)
 
-    def _draw(self) -> None:
-        label = self.query_one("#which", Static)
-        if not self.steps:
-            label.update("no pictures yet")
-            return
-        step = self.steps[self.at]
-        label.update(f"step {step}  ({self.at + 1} of {len(self.steps)}, left/right for others)")
-        shown = [s for s in self.samples if s.step == step][:MAX_PICTURES]
-        columns = max(1, min(4, self.size.width // 26, len(shown)))
-        rows = -(-len(shown) // columns)
-        state = (step, (self.size.width, self.size.height))
-        if state == self._drawn or not self.size.width:
-            return
-        self._drawn = state
-        grid = self.query_one(Grid)
-        grid.styles.grid_size_columns = columns
-        grid.styles.grid_size_rows = rows
-        cell_width = self.size.width // columns - 2
-        cell_height = max(2, (self.size.height - 1) // rows - 1)
-        for index in range(MAX_PICTURES):
-            self.query_one(f"#cell-{index}").display = index < len(shown)
-        for index, sample in enumerate(shown):
-            text = plain(sample.prompt, self.app.options)[:cell_width]
-            self.query_one(f"#prompt-{index}", Static).update(text)
-            width, height = pixel_size(cell_width, cell_height, ascii=self._plain)
-            fetch = partial(_pixels, job=self.job_id, path=sample.path, width=width, height=height)
-            self.app.call_daemon(fetch, partial(self._show_picture, index))
+    def action_step(self, direction: int) -> None:
+        self.flipped = False
+        self.at = max(0, min(len(self.steps) - 1, self.at + direction))
+        self.draw()
 
-    def _show_picture(self, index: int, pixels: tuple[int, int, bytes]) -> None:
-        self.query_one(f"#picture-{index}", Picture).set_pixels(*pixels)
+    def action_pick(self, direction: int) -> None:
+        self.picked += direction
+        self.draw()
 
+    def action_zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self.draw()
 
-def _pixels(
-    client: Client, *, job: str, path: str, width: int, height: int
-) -> tuple[int, int, bytes]:
-    return client.pixels(job, path, width=width, height=height)
+    def action_before(self) -> None:
+        self.flipped = not self.flipped and len(self.steps) > 1
+        self.draw()

@@ -1,155 +1,194 @@
-"""A log that keeps up: plain strings in a bounded ring, only visible lines are styled.
+"""The view of a log: only visible lines are styled, the rest stays plain text.
 
-Follow is on until the reader scrolls up; colours in the log are shown, everything else that could
-steer the terminal is taken out.
+Follow is on until the reader moves up. While it is off the lines in view stay where they are,
+even when old ones leave the ring.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
+from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from sttui.tui.ink import ink
 from sttui.tui.keys import bindings
+from sttui.tui.widgets.log_lines import MAX_LINES, LogLines, bare
 
-MAX_LINES = 50_000
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]|"
-    r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]"
-)
-
-
-def clean(line: str) -> str:
-    """Without control sequences except colours; a rewritten progress line keeps its last state."""
-    if "\r" in line:
-        parts = [part for part in line.split("\r") if part]
-        line = parts[-1] if parts else ""
-    return _CONTROL.sub("", line).expandtabs(8)
+_LEVELS = (("error", "red"), ("traceback", "red"), ("warn", "yellow"))
 
 
 class LogView(ScrollView, can_focus=True):
-    """`write(text)` takes any chunk; an unfinished last line waits for its end."""
+    """`write(text)` takes any chunk; `AtTop` asks for older lines, `Changed` tells the status."""
 
     BINDINGS = bindings("log")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"log--match", "log--found"}
     DEFAULT_CSS = """
-    LogView { height: 1fr; }
+    LogView { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }
+    LogView .log--match { text-style: reverse; }
+    LogView .log--found { text-style: bold underline; }
     """
+
+    class AtTop(Message):
+        """The oldest line at hand is in view."""
+
+    class Changed(Message):
+        """Something that `status()` tells has changed."""
 
     def __init__(self, *, id: str, max_lines: int = MAX_LINES) -> None:
         super().__init__(id=id)
-        self.lines: deque[str] = deque(maxlen=max_lines)
-        self.total = 0
+        self.log_lines = LogLines(max_lines)
         self.follow = True
         self.pending_new = 0
         self.pattern = ""
         self.match = -1
-        self._rest = ""
+        self.hits: list[int] = []
+        self._widest = 0
 
-    @property
-    def dropped(self) -> int:
-        """Lines that have left the ring."""
-        return self.total - len(self.lines)
+    # --- content ---------------------------------------------------------------------------
 
     def write(self, text: str) -> None:
-        *whole, self._rest = (self._rest + text).split("\n")
-        self.lines.extend(clean(line) for line in whole)
-        self.total += len(whole)
-        if not whole:
-            return
-        self.virtual_size = Size(self.size.width, len(self.lines))
+        dropped = self.log_lines.dropped
+        whole = self.log_lines.write(text)
+        gone = self.log_lines.dropped - dropped
+        self.match = max(-1, self.match - gone)
+        self._measure()
         if self.follow:
             self.scroll_end(animate=False, immediate=True)
         else:
-            self.pending_new += len(whole)
+            self.pending_new += whole
+            if gone:
+                self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False)
         self.refresh()
+        self.post_message(self.Changed())
+
+    def prepend(self, text: str) -> None:
+        """Older lines above; the view stays on what is being read."""
+        taken = self.log_lines.prepend(text)
+        self.match += taken if self.match >= 0 else 0
+        self._measure()
+        self.scroll_to(y=self.scroll_offset.y + taken, animate=False)
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def _measure(self) -> None:
+        self._widest = max(self._widest, *map(len, list(self.log_lines.lines)[-50:]), 1)
+        self.virtual_size = Size(self._widest, len(self.log_lines))
+
+    # --- drawing ---------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
-        width = self.size.width
+        width = self.scrollable_content_region.width
         base = self.rich_style
-        if index >= len(self.lines):
+        if index >= len(self.log_lines):
             return Strip.blank(width, base)
-        line = self.lines[index]
-        if "\x1b" in line:
-            text = Text.from_ansi(line)
-        else:
-            text = Text(line, style=_level_style(line))
+        line = self.log_lines[index]
+        text = Text.from_ansi(line) if "\x1b" in line else Text(line)
         if self.pattern:
-            text.highlight_regex(re.compile(re.escape(self.pattern), re.IGNORECASE), "reverse")
+            style = self.get_component_rich_style("log--match", partial=True)
+            text.highlight_regex(re.compile(re.escape(self.pattern), re.IGNORECASE), style)
         if index == self.match:
-            text.stylize("bold underline")
-        segments = list(text.render(self.app.console))
-        strip = Strip([Segment(s.text, base + (s.style or Style())) for s in segments])
-        return strip.crop_extend(0, width, base) if cell_len(line) else Strip.blank(width, base)
+            text.stylize(self.get_component_rich_style("log--found", partial=True))
+        head = bare(line)[:80].lower()
+        level = next((colour for word, colour in _LEVELS if word in head), "")
+        style = base + ink(self.app, level)
+        segments = [
+            Segment(s.text, style + s.style if s.style else style)
+            for s in text.render(self.app.console)
+            if s.text
+        ]
+        left = self.scroll_offset.x
+        return Strip(segments).crop_extend(left, left + width, base)
 
-    # --- following -------------------------------------------------------------------------
+    # --- moving ----------------------------------------------------------------------------
 
-    def watch_scroll_y(self, old: float, new: float) -> None:
-        super().watch_scroll_y(old, new)
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        old, new = old_value, new_value
         at_end = new >= self.max_scroll_y - 0.5
         if new < old - 0.5 and not at_end:
             self.follow = False
-        elif at_end and not self.follow:
+        elif at_end and not self.follow and self.max_scroll_y:
             self.follow, self.pending_new = True, 0
+        if new < 0.5 and old > 0.5:
+            self.post_message(self.AtTop())
+        self.post_message(self.Changed())
 
     def action_toggle_follow(self) -> None:
         if self.follow:
             self.follow = False
+            self.post_message(self.Changed())
         else:
             self.action_to_end()
 
     def action_to_end(self) -> None:
         self.follow, self.pending_new = True, 0
         self.scroll_end(animate=False)
+        self.post_message(self.Changed())
+
+    def action_to_start(self) -> None:
+        self.follow = False
+        self.scroll_to(y=0, animate=False)
+        self.post_message(self.AtTop())
+
+    def action_move(self, lines: int) -> None:
+        if lines < 0:
+            self.follow = False
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+
+    def action_turn(self, share: float) -> None:
+        self.action_move(round(share * max(1, self.size.height - 1)))
+
+    def action_shift(self, columns: int) -> None:
+        self.scroll_to(x=max(0, self.scroll_offset.x + columns), animate=False)
 
     # --- searching -------------------------------------------------------------------------
 
     def find(self, pattern: str) -> int:
-        """Search from the bottom; returns the number of matching lines."""
+        """Mark all matches and go to the newest; returns the number of matching lines."""
         self.pattern, self.match = pattern, -1
-        hits = self._hits()
-        if hits:
-            self._show(hits[-1])
+        self.hits = self.log_lines.find(pattern)
+        if self.hits:
+            self._show(self.hits[-1])
         self.refresh()
-        return len(hits)
+        self.post_message(self.Changed())
+        return len(self.hits)
 
     def action_search_next(self, direction: int) -> None:
-        hits = self._hits()
-        if not hits:
+        self.hits = self.log_lines.find(self.pattern)
+        if not self.hits:
             return
         if direction > 0:
-            later = [h for h in hits if h > self.match]
-            self._show(later[0] if later else hits[0])
+            later = [h for h in self.hits if h > self.match]
+            self._show(later[0] if later else self.hits[0])
         else:
-            earlier = [h for h in hits if h < self.match]
-            self._show(earlier[-1] if earlier else hits[-1])
-
-    def _hits(self) -> list[int]:
-        needle = self.pattern.lower()
-        return [i for i, line in enumerate(self.lines) if needle in line.lower()] if needle else []
+            earlier = [h for h in self.hits if h < self.match]
+            self._show(earlier[-1] if earlier else self.hits[-1])
 
     def _show(self, index: int) -> None:
         self.match, self.follow = index, False
         self.scroll_to(y=max(0, index - self.size.height // 2), animate=False)
         self.refresh()
+        self.post_message(self.Changed())
 
     def status(self) -> str:
         """One line about where the reader is."""
-        if self.follow:
-            return f"following · {self.total} lines"
-        new = f", {self.pending_new} new" if self.pending_new else ""
-        return f"paused{new} · {self.total} lines"
-
-
-def _level_style(line: str) -> str:
-    head = line[:60].lower()
-    if "error" in head:
-        return "red"
-    return "yellow" if "warn" in head else ""
+        lines = self.log_lines
+        parts = ["following" if self.follow else "paused"]
+        if self.pending_new:
+            parts[0] += f", {self.pending_new} new"
+        parts.append(f"{lines.total} line{'' if lines.total == 1 else 's'}")
+        if lines.dropped:
+            parts.append(f"{lines.dropped} older ones only in the file")
+        if self.pattern:
+            place = self.hits.index(self.match) + 1 if self.match in self.hits else 0
+            parts.append(
+                f"match {place} of {len(self.hits)}" if self.hits else f"no {self.pattern!r}"
+            )
+        return " · ".join(parts)
