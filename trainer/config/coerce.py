@@ -45,18 +45,18 @@ def _readings(value: Any) -> Iterator[Any]:
         yield [value]
 
 
-def words(annotation: Any) -> str:
-    """A type in words."""
-    if typing.get_origin(annotation) is list:
+def words(key: Key) -> str:
+    """The type of a key in words."""
+    if typing.get_origin(key.field.annotation) is list:
         return "a list"
-    text = str(annotation).replace("typing.", "")
-    names = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+    text = f"{key.field.annotation} {key.field.metadata}".replace("typing.", "")
     if "_number_means_area" in text:
         return "a resolution such as 1024px2, 1.0mp or 1024px"
     if "_share" in text:
         return "a number of steps, or a share such as 0.05 or 5%"
     if "tuple" in text:
         return "a pair of numbers"
+    names = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
     for name, meaning in names.items():
         if f"'{name}'" in text or text.startswith(name):
             return meaning

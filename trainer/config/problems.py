@@ -114,8 +114,10 @@ def invalid_values(error: ValidationError, place: Callable[[str], str]) -> list[
         path = _dotted(item["loc"])
         if item["type"] == "extra_forbidden" or any(f.evidence["key"] == path for f in found):
             continue  # reported as unknown, or one branch of a union already told
-        missing = item["type"] == "missing"
-        found.append(_missing(path, place(path)) if missing else _invalid(path, item, place(path)))
+        if item["type"] == "missing" and generic(path) in all_keys():
+            found.append(_missing(path, place(path)))
+        else:
+            found.append(_invalid(path, item, place(path)))
     return found
 
 
@@ -168,7 +170,7 @@ def _meant(key: Key, value: Any) -> Any:
     """The value that was probably meant, None when it is not clear."""
     if key.section is not None:
         return None
-    if isinstance(value, str) and key.choices:
+    if isinstance(value, str) and key.choices and value not in key.choices:
         near = nearest(value, map(str, key.choices))
         if near:
             return near[0]
@@ -189,4 +191,4 @@ def expected_of(key: Key) -> str:
 def expected(key: Key) -> str:
     """Type and bounds of a key in words."""
     limits = [LIMITS[k].format(v) for k, v in key.bounds.items()]
-    return " ".join([words(key.field.annotation), " and ".join(limits)]).strip()
+    return " ".join([words(key), " and ".join(limits)]).strip()

@@ -9,6 +9,7 @@ from trainer.catalog import OPTIMIZERS
 from trainer.config.schema.root import JobConfig
 from trainer.data.prepare import Prepared, prepare, steps_in_epochs
 from trainer.loop.device import configure
+from trainer.loop.logs import set_log_level
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.models.base import Family, build_family
@@ -24,6 +25,7 @@ def build_parts(config: JobConfig, session: Session) -> Parts:
 
     Encoders are loaded, used and dropped before the denoiser arrives, so they never share memory.
     """
+    set_log_level(config.debug.log_level)
     device = configure(config.compute)
     trainable_dtype = weights_dtype(config)
     family = make_family(config, device, trainable_dtype)

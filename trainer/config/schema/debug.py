@@ -14,5 +14,5 @@ class DebugConfig(Section):
 
     log_every: int = Field(default=10, ge=1, json_schema_extra=changes("time"))
     """Steps between two readings of the scalars (each waits for the device once)."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level of log lines."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """Least level of the lines that libraries write to the run's log."""
