@@ -52,7 +52,7 @@ class StuneApp(App[int]):
     """Screens ask it for the state and hand it their calls."""
 
     TITLE = "stune"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = ["app.tcss", "screens/dashboard.tcss"]  # noqa: RUF012
     COMMANDS = App.COMMANDS | {_commands}
     BINDINGS = bindings("global")  # type: ignore[assignment]
 
@@ -199,7 +199,7 @@ class StuneApp(App[int]):
         ids = {id for id in here if id}
         self.push_screen(Help(ids, self.keymap_ids, read_only=self.options.read_only))
 
-    def action_back(self) -> None:
+    def action_one_back(self) -> None:
         step_back = getattr(self.screen, "step_back", None)
         if (step_back is None or not step_back()) and len(self.screen_stack) > 1:
             self.pop_screen()

@@ -119,8 +119,8 @@ def _gpu(gpu: Gpu, state: HostState, shape: Shape, width: int, ascii: bool) -> L
     if shape.name:
         line.append((f"{fit(short_name(gpu.name), shape.name)}  ", ""))
     line += _meter("", util, shape.bar, ascii)[1:]
-    known = gpu.mem_used is not None and gpu.mem_total
-    full, empty = bar(gpu.mem_used / gpu.mem_total if known else None, shape.bar, ascii=ascii)
+    memory = gpu.mem_used / gpu.mem_total if gpu.mem_used is not None and gpu.mem_total else None
+    full, empty = bar(memory, shape.bar, ascii=ascii)
     line += [(full, "cyan"), (empty, "dim"), (f" {_memory(gpu):>13}  ", "")]
     heat = f"{values.UNKNOWN}" if gpu.temp is None else f"{gpu.temp:.0f}°C"
     line.append((f"{heat:>5}  ", "red" if (gpu.temp or 0) >= 85 else "dim"))

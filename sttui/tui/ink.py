@@ -34,17 +34,18 @@ DARK = Theme(
     warning="#d9b26a",
     error="#df7c7c",
     foreground="#d3d8de",
-    background="#12161c",
-    surface="#181d25",
-    panel="#1f2630",
+    # Greys of low saturation, so that 256 colours show them as greys too.
+    background="#15171a",
+    surface="#1b1e22",
+    panel="#26292e",
     dark=True,
     variables={
-        "block-cursor-background": "#2b3a4e",
+        "block-cursor-background": "#3a424b",
         "block-cursor-foreground": "#eef2f6",
-        "block-cursor-blurred-background": "#222a35",
-        "scrollbar": "#39465a",
-        "scrollbar-background": "#161b22",
-        "border": "#39465a",
+        "block-cursor-blurred-background": "#2a2e33",
+        "scrollbar": "#454c55",
+        "scrollbar-background": "#1b1e22",
+        "border": "#454c55",
     },
 )
 LIGHT = Theme(

@@ -119,7 +119,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
                 shown=False),
         _hidden("global.suspend", "ctrl+z", "suspend_process", "Suspend to the shell"),
         _hidden("global.exit", "ctrl+q", "quit", "Quit"),
-        _hidden("global.back", "escape", "back", "Back"),
+        _hidden("global.back", "escape", "one_back", "Back"),
         Key("global.help", "question_mark", "help", "Keys"),
         Key("global.quit", "q", "leave", "Back"),
     ),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sttui.tui.app import StuneApp
 
 MAX_JOBS = 200
+MOVES = ("list.", "form.", "confirm.", "log.", "samples.")
 
 
 class Command(NamedTuple):
@@ -43,8 +44,9 @@ class StuneCommands(Provider):
         app: StuneApp = self.app  # type: ignore[assignment]
         for entry in self.screen.active_bindings.values():
             known = BY_ID.get(entry.binding.id or "")
-            moves = known is None or known.id.startswith(("list.", "form.", "confirm."))
-            if moves or (known.mutates and app.options.read_only):
+            if known is None or known.id.startswith(MOVES):
+                continue
+            if known.mutates and app.options.read_only:
                 continue
             run = partial(self.screen.run_action, entry.binding.action)
             yield Command(known.title, f"key {key_name(entry.binding.key)}", run)

@@ -95,8 +95,7 @@ def header_parts(
     trouble = select.connection_text(state, now)
     if trouble:
         return left, [(trouble, "yellow" if state.online or not state.problem else "red")]
-    right: Line = [(select.counters(state), "")]
-    if read_only:
-        right.insert(0, ("read-only · ", "yellow"))
+    right: Line = [("read-only", "yellow")] if read_only else []
+    right += [(text, "") for text in select.counters(state)]
     clock = time.strftime("%H:%M", time.localtime(now + state.clock_offset_s))
-    return left, [*right, (f" · {clock}", "dim")]
+    return left, [*right, (clock, "dim")]

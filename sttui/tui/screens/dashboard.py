@@ -5,11 +5,16 @@ Without a daemon it says so and offers to start one.
 
 from __future__ import annotations
 
+from functools import partial
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from stdaemon.client.api import Client
+from stdaemon.client.errors import ClientError
 from stdaemon.wire.jobs import Job
+from stdaemon.wire.metrics import MetricSeries
 from sttui.format import values
 from sttui.format.states import look
 from sttui.tui.columns import JOB_COLUMNS, job_row
@@ -20,16 +25,21 @@ from sttui.tui.screens.job_actions import JobActions
 from sttui.tui.spans import Line
 from sttui.tui.state import select
 from sttui.tui.state.store import HostState
+from sttui.tui.widgets.chart import loss_curves
+from sttui.tui.widgets.plot import Plot
 from sttui.tui.widgets.virtual_table import VirtualTable, fit
 
 LAST_JOBS = 50
+LOSS_EVERY_S = 2.0
+LOSSES = ("loss", "eval_loss")
+SMOOTHING = 0.85
 MAX_EVENTS = 6
 
 
 class Dashboard(JobActions, StuneScreen):
     BINDINGS = JobActions.JOB_BINDINGS
-    CSS_PATH = "dashboard.tcss"
     crumbs = ("Dashboard",)
+    _asking = False
 
     def body(self) -> ComposeResult:
         yield Static("", id="host", markup=False)
@@ -37,15 +47,47 @@ class Dashboard(JobActions, StuneScreen):
             with Vertical(id="left"):
                 yield Static("Jobs", id="jobs-title", classes="title", markup=False)
                 yield VirtualTable(JOB_COLUMNS, empty="connecting …", id="jobs")
+                yield Plot("Loss", ascii=self.app.options.ascii, id="loss")
             with Vertical(id="right"):
                 yield Static("Last events", classes="title", markup=False)
                 yield Static("", id="events", markup=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(LOSS_EVERY_S, self._ask_loss)
 
     def selected(self) -> Job | None:
         return self.app.state.jobs.get(self.query_one(VirtualTable).current or "")
 
     def on_virtual_table_chosen(self, message: VirtualTable.Chosen) -> None:
         self.app.open_job(message.key, "overview")
+
+    def on_virtual_table_moved(self) -> None:
+        self._ask_loss()
+
+    def _ask_loss(self) -> None:
+        """The curve of the selected job, where there is room for it."""
+        job = self.selected()
+        plot = self.query_one("#loss", Plot)
+        plot.display = self.size_class == "l" and job is not None and bool(job.step)
+        if not plot.display or job is None or self._asking or not self.app.state.online:
+            return
+        self._asking = True
+
+        def fetch(client: Client) -> MetricSeries:
+            return client.metrics(job.id, series=LOSSES, points=400)
+
+        self.app.call_daemon(fetch, partial(self._draw_loss, job), self._no_loss)
+
+    def _draw_loss(self, job: Job, answer: MetricSeries) -> None:
+        self._asking = False
+        plot = self.query_one("#loss", Plot)
+        plot.title = f"Loss of {job.name}"
+        plot.set_curves(loss_curves(answer.series, SMOOTHING, ascii=self.app.options.ascii))
+        plot.refresh()
+
+    def _no_loss(self, error: ClientError) -> None:
+        self._asking = False
 
     def show(self, state: HostState) -> None:
         options, width = self.app.options, self.size.width - 2

@@ -30,7 +30,6 @@ COLUMNS = (
     TableColumn("MODE", 7),
     TableColumn("VRAM", 6, right=True),
     TableColumn("WHAT", 0),
-    TableColumn("FAMILY", 8),
 )
 
 
@@ -195,5 +194,5 @@ def _words(preset: PresetInfo) -> str:
 
 def _row(preset: PresetInfo) -> TableRow:
     vram = values.UNKNOWN if preset.vram_gb is None else f"{preset.vram_gb} GB"
-    cells = (preset.name, preset.mode, vram, preset.title, preset.family)
-    return TableRow(preset.name, cells, ("bold", "", "", "", "dim"))
+    cells = (preset.name, preset.mode, vram, preset.title)
+    return TableRow(preset.name, cells, ("bold", "", "", ""))

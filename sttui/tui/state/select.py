@@ -54,13 +54,13 @@ def _hit(job: Job, word: str) -> bool:
     return word in f"{job.id} {job.name} {job.state} {job.family} {' '.join(job.tags)}".lower()
 
 
-def counters(state: HostState) -> str:
-    """`2 running · 3 queued · 2/4 GPUs busy`."""
+def counters(state: HostState) -> list[str]:
+    """`2 running`, `3 queued`, `2/4 GPUs busy`; the most important first."""
     parts = [f"{len(running(state))} running", f"{len(waiting(state))} queued"]
     if state.host and state.host.gpus:
         busy = sum(gpu.job is not None for gpu in state.host.gpus)
         parts.append(f"{busy}/{len(state.host.gpus)} GPUs busy")
-    return " · ".join(parts)
+    return parts
 
 
 def connection_text(state: HostState, now: float) -> str:

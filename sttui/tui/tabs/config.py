@@ -11,7 +11,7 @@ from stdaemon.wire.jobs import JobConfigView
 from sttui.tui.tabs.tab import JobTab
 from sttui.tui.widgets.virtual_table import TableColumn, TableRow, VirtualTable
 
-COLUMNS = (TableColumn("KEY", 31), TableColumn("VALUE", 0), TableColumn("FROM", 20))
+COLUMNS = (TableColumn("KEY", 31), TableColumn("VALUE", 0), TableColumn("FROM", 24))
 BUILT_IN = "built-in"
 
 

@@ -13,7 +13,7 @@ from stdaemon.client.api import Client
 from stdaemon.wire.metrics import MetricSeries, Series
 from sttui.tui.keys import bindings
 from sttui.tui.tabs.tab import JobTab
-from sttui.tui.widgets.chart import Curve, smooth
+from sttui.tui.widgets.chart import Curve, loss_curves
 from sttui.tui.widgets.plot import Plot
 
 NAMES = {
@@ -84,16 +84,8 @@ class MetricsTab(JobTab, can_focus=True):
             return []
         if name != "loss":
             return [Curve("now", series.steps, series.values, "blue")]
-        weight = WEIGHTS[self.weight]
-        held = self.data.get("eval_loss")
-        curves = [Curve("each step", series.steps, series.values, "dim" if weight else "blue")]
-        if weight:
-            average = smooth(series.values, weight)
-            curves.append(Curve(f"smoothed {weight:g}", series.steps, average, "blue"))
-        if held is not None and held.steps:
-            mark = "o" if self.app.options.ascii else "●"
-            curves.append(Curve("held out", held.steps, held.values, "yellow", mark=mark))
-        return curves
+        ascii = self.app.options.ascii
+        return loss_curves(self.data, WEIGHTS[self.weight], ascii=ascii)
 
     def action_series(self, step: int) -> None:
         names = self._present()

@@ -7,9 +7,10 @@ in ink and in marks, so colour is never the only sign.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stdaemon.wire.metrics import Series
 from sttui.tui.spans import Line, merge
 
 Point = tuple[float, float]
@@ -178,7 +179,7 @@ def _x_axis(frame: Frame, gutter: int, *, ascii: bool) -> list[Line]:
     labels = [" "] * frame.width
     free_from = 0
     span = frame.right - frame.left
-    ticks = nice_ticks(frame.left, frame.right, max(2, frame.width // 12)) if span else [frame.left]
+    ticks = nice_ticks(frame.left, frame.right, max(2, frame.width // 9)) if span else [frame.left]
     for at in ticks:
         text = f"{at:g}"
         column = frame.column(at)
@@ -206,3 +207,19 @@ def smooth(values: Sequence[float | None], weight: float) -> list[float | None]:
         norm = weight * norm + (1 - weight)
         found.append(total / norm)
     return found
+
+
+def loss_curves(data: Mapping[str, Series], weight: float, *, ascii: bool = False) -> list[Curve]:
+    """Each step's loss, its average, and the held-out loss as single marks."""
+    loss, held = data.get("loss"), data.get("eval_loss")
+    curves: list[Curve] = []
+    if loss is not None:
+        ink = "dim" if weight else "blue"
+        curves.append(Curve("each step", loss.steps, loss.values, ink))
+        if weight:
+            average = smooth(loss.values, weight)
+            curves.append(Curve(f"smoothed {weight:g}", loss.steps, average, "blue"))
+    if held is not None and held.steps:
+        mark = "o" if ascii else "●"
+        curves.append(Curve("held out", held.steps, held.values, "yellow", mark=mark))
+    return curves

@@ -6,6 +6,7 @@ by line, so a picture never leaves traces behind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ def layout(count: int, width: int, height: int, *, aspect: float = 1.0) -> Layou
             continue
         shown = min(wide, 2 * high * aspect)  # a cell is about twice as high as wide
         if shown > best_area:
-            best, best_area = Layout(columns, rows, wide, high), shown
+            needed = max(1, math.ceil(wide / aspect / 2))
+            best, best_area = Layout(columns, rows, wide, min(high, needed)), shown
     return best
 
 

@@ -24,7 +24,7 @@ from sttui.tui.ink import ink
 from sttui.tui.keys import bindings
 
 GAP = 2
-FLEXIBLE_MIN = 14
+FLEXIBLE_MIN = 20
 
 
 @dataclass(frozen=True, slots=True)
