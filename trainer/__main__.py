@@ -142,7 +142,7 @@ def _status(error: TrainerError, session) -> tuple[str, str]:
     if error.exit_code == 75:
         intent = session.control.stop_intent or "preempt"
         return ("preempted" if intent == "preempt" else "stopped"), intent
-    if error.finding.code == "RUN006":
+    if error.finding.code in ("RUN006", "DAT102"):
         return "failed", "disk_full"
     return "failed", REASONS.get(error.exit_code, "unknown")
 

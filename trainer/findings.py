@@ -178,8 +178,6 @@ CODES: dict[str, str] = {
     "once enough epochs have filled a batch; with drop never.",
     "DAT011": "No batch can be formed: every bucket holds fewer samples than a batch and the "
     "leftover policy is drop.",
-    "DAT012": "No dataset with the role train is given.",
-    "DAT013": "The caption source instanceprompt, or prepend, needs caption.prompt.",
     "DAT014": "Pictures are narrower or wider than 4:1; the rest of their long side is cut off.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",

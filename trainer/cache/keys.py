@@ -1,24 +1,30 @@
 """Content addresses: a cached tensor is used only if everything that shaped it is the same.
 
-Training options (rate, batch, rank, seed of the run) are not part of a key; the source's bytes,
-its placement, the background behind alpha, and the encoder with its version are.
+A key covers the bytes of the source, what was done to them, and the encoder with its weights,
+precision and version. Training options (rate, batch, rank, seed of the run) are no part of it,
+and neither are names and places of files: a moved folder is encoded already.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any
 
 from trainer.data.geometry import Placement
 
-
-def digest(*parts: Any) -> str:
-    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-def latent_key(content: str, placement: Placement, background: str, encoder: str) -> str:
-    return digest("latent/1", content, placement, background.lstrip("#").lower(), encoder)
+KEY_BYTES = 16
+DECODE_VERSION = 1  # raise it when the same file and placement give other pixels
 
 
-def text_key(caption: str, encoder: str) -> str:
+def digest(*parts: object) -> bytes:
+    """Digest of the parts; their `repr` keeps ("a", "b") and ("ab", "") apart."""
+    return blake2b(repr(parts).encode(), digest_size=KEY_BYTES).digest()
+
+
+def latent_key(content: bytes, placement: Placement, background: str, encoder: str) -> bytes:
+    where = (placement.target, placement.resize, placement.left, placement.top)
+    colour = background.removeprefix("#").lower()
+    return digest("latent/1", content, DECODE_VERSION, where, colour, encoder)
+
+
+def text_key(caption: str, encoder: str) -> bytes:
     return digest("text/1", caption, encoder)

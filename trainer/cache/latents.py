@@ -1,118 +1,137 @@
-"""Encode pictures that the store does not have yet.
+"""Latents of pictures.
 
-Groups are formed per bucket from the sorted list of all samples, whether cached or not, so the
-composition of an encode batch never depends on where an earlier build was interrupted. A picture
-that fails is replaced by zeros in its own place: its neighbours keep theirs.
+A picture that cannot be decoded, or whose latent is not finite, is noted under its own key and
+skipped: its neighbours keep their names, and it is not tried again until the file changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
+from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import latent_key
-from trainer.cache.store import Entry, Store
+from trainer.cache.store import Store
+from trainer.data.geometry import Bucket
 from trainer.data.pixels import BadPicture, crop, read_picture
-from trainer.data.plan import Item
-from trainer.findings import Finding, finding
+from trainer.data.table import Item
+from trainer.errors import DataError
+from trainer.findings import finding
 from trainer.models.base import Family
+from trainer.rng import stream_seed
 
-Progress = Callable[[int, int], None]
 READERS = 2
+NOT_FINITE = "its latent is not finite (NaN or infinity)"
 
 
-def item_key(item: Item, background: str, encoder: str) -> str:
-    return latent_key(item.content, item.placement, background, encoder)
+def item_key(item: Item, encoder: str) -> bytes:
+    return latent_key(item.content, item.placement, item.background, encoder)
 
 
 def build_latents(
-    items: Sequence[Item],
+    missing: Mapping[bytes, Item],
     family: Family,
     store: Store,
     *,
-    background: str,
     batch_size: int,
     on_progress: Progress,
     should_stop: Callable[[], bool],
-) -> tuple[bool, list[Finding]]:
-    """Store the latents of all items; (False, …) when stopped, with findings of failed ones."""
-    encoder = family.identity("vae")
-    keys = {item.sample_id: item_key(item, background, encoder) for item in items}
-    if not store.missing(keys.values()):
-        return True, []
-    problems: list[Finding] = []
-    with store.building(), ThreadPoolExecutor(READERS) as readers:
-        missing = store.missing(keys.values())
-        if missing:
+) -> bool:
+    """Store the latents of items by key; False when asked to stop before the end.
+
+    The VAE is loaded with the first picture, and dropped at the end.
+    """
+    groups = cut(missing, batch_size)
+    if not groups:
+        return True
+    with ThreadPoolExecutor(READERS, "decode") as pool:
+        pixels = Pixels(missing, groups, pool)
+
+        def encode(keys: Keys) -> Encoded:
             family.load("vae")
-        done = 0
+            return _encode(keys, pixels, family)
+
         try:
-            for group in groups(items, batch_size):
-                if any(keys[item.sample_id] in missing for item in group):
-                    if should_stop():
-                        return False, problems
-                    entries = _encode(group, family, background, readers, problems)
-                    new = {keys[i]: e for i, e in entries.items() if keys[i] in missing}
-                    store.put(new)
-                done += len(group)
-                on_progress(done, len(items))
+            return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
         finally:
             family.unload("vae")
-    return True, problems
 
 
-def groups(items: Sequence[Item], batch_size: int) -> list[list[Item]]:
-    """Encode batches: samples of one target size, in order of their key material."""
-    buckets: dict[tuple[int, int], list[Item]] = {}
-    for item in items:
-        buckets.setdefault(item.placement.target, []).append(item)
-    made = []
-    for bucket in sorted(buckets):
-        members = sorted(buckets[bucket], key=lambda i: (i.content, i.sample_id))
-        made += [members[i : i + batch_size] for i in range(0, len(members), batch_size)]
-    return made
+def cut(items: Mapping[bytes, Item], batch_size: int) -> list[Keys]:
+    """Groups of one target size, in an order that depends on the keys alone."""
+    buckets: dict[Bucket, list[bytes]] = {}
+    for key in sorted(items):
+        buckets.setdefault(items[key].placement.target, []).append(key)
+    return [
+        keys[i : i + batch_size]
+        for _, keys in sorted(buckets.items())
+        for i in range(0, len(keys), batch_size)
+    ]
 
 
-def _encode(
-    group: Sequence[Item],
-    family: Family,
-    background: str,
-    readers: ThreadPoolExecutor,
-    problems: list[Finding],
-) -> dict[int, Entry]:
-    """Latents of a group by sample id, without those that failed."""
+class Pixels:
+    """Decodes the next group while the current one is encoded."""
 
-    def pixels(item: Item) -> Tensor | str:
-        try:
-            return crop(read_picture(item.path, background), item.placement)
-        except BadPicture as error:
+    def __init__(
+        self, items: Mapping[bytes, Item], groups: Sequence[Keys], pool: ThreadPoolExecutor
+    ) -> None:
+        self._items = items
+        self._pool = pool
+        firsts = [group[0] for group in groups]
+        self._next = dict(zip(firsts, groups[1:], strict=False))
+        self._ahead: dict[bytes, Future[Tensor]] = {}
+
+    def of(self, keys: Keys) -> list[Tensor | str]:
+        """Pixels [3, H, W] of each key, or why there are none."""
+        current = {key: self._ahead.pop(key, None) or self._submit(key) for key in keys}
+        for skipped in self._ahead.values():  # a group that another process took
+            skipped.cancel()
+        self._ahead = {key: self._submit(key) for key in self._next.get(keys[0], ())}
+        return [_result(future) for future in current.values()]
+
+    def _submit(self, key: bytes) -> Future[Tensor]:
+        return self._pool.submit(_pixels, self._items[key])
+
+
+def _pixels(item: Item) -> Tensor:
+    picture = read_picture(item.path, item.background)
+    if picture.size != (item.width, item.height):
+        raise BadPicture("it was replaced by one of another size", lasting=False)
+    return crop(picture, item.placement)
+
+
+def _result(future: Future[Tensor]) -> Tensor | str:
+    try:
+        return future.result()
+    except BadPicture as error:
+        if error.lasting:
             return str(error)
+        raise DataError(
+            finding(
+                "DAT003",
+                f"a picture that the scan could read is not readable any more: {error}",
+                where="data.datasets",
+                why="the folder changed, or its file system failed, while it was encoded",
+                fix="start the run again",
+            )
+        ) from error
 
-    read = list(readers.map(pixels, group))
-    width, height = group[0].placement.target
-    stack = [x if isinstance(x, Tensor) else torch.zeros(3, height, width) for x in read]
-    seeds = [int(item.content[:15], 16) for item in group]
-    latents = family.encode_media(torch.stack(stack), seeds)
-    out: dict[int, Entry] = {}
-    for item, source, latent in zip(group, read, latents, strict=True):
-        if isinstance(source, str):
-            problems.append(_failed("DAT003", item, f"cannot be read: {source}"))
-        elif not torch.isfinite(latent).all():
-            problems.append(_failed("DAT101", item, "its latent is not finite"))
+
+def _encode(keys: Keys, pixels: Pixels, family: Family) -> Encoded:
+    decoded = dict(zip(keys, pixels.of(keys), strict=True))
+    failed = {key: why for key, why in decoded.items() if isinstance(why, str)}
+    good = {key: x for key, x in decoded.items() if isinstance(x, Tensor)}
+    if not good:
+        return {}, failed
+    seeds = [stream_seed(0, int.from_bytes(key, "little"), 0, "posterior") for key in good]
+    latents = family.encode_media(torch.stack(list(good.values())), seeds)
+    entries: dict[bytes, dict[str, Tensor]] = {}
+    for key, latent in zip(good, latents, strict=True):
+        if torch.isfinite(latent).all():
+            entries[key] = {"latent": latent}
         else:
-            out[item.sample_id] = {"latent": latent.clone()}
-    return out
-
-
-def _failed(code: str, item: Item, what: str) -> Finding:
-    return finding(
-        code,
-        f"{item.path.name}: {what}",
-        where=str(item.path),
-        why="it is left out of training",
-        fix="replace or remove the file",
-        level="warn",
-    )
+            failed[key] = NOT_FINITE
+    return entries, failed

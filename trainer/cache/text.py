@@ -1,14 +1,13 @@
-"""Encode captions that the store does not have yet."""
+"""Embeddings of captions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import text_key
 from trainer.cache.store import Store
 from trainer.models.base import Family
-
-Progress = Callable[[int, int], None]
 
 
 def build_text(
@@ -20,34 +19,23 @@ def build_text(
     on_progress: Progress,
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Store the embeddings of all captions; False when stopped before the end.
+    """Store the embeddings of all captions; False when asked to stop before the end.
 
-    Encoders are loaded only if something is missing, and dropped afterwards. Groups are formed
-    from the whole sorted list, so an interrupted build and a whole one make the same tensors.
+    The encoders are loaded with the first caption that is missing, and dropped at the end.
     """
     encoder = family.identity("text")
-    wanted = sorted(set(captions))
-    keys = {caption: text_key(caption, encoder) for caption in wanted}
-    if not store.missing(keys.values()):
+    texts = {text_key(caption, encoder): caption for caption in captions}
+    missing = store.missing(sorted(texts))
+    groups = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
+
+    def encode(keys: Keys) -> Encoded:
+        family.load("text")
+        entries = family.encode_text([texts[key] for key in keys])
+        return dict(zip(keys, entries, strict=True)), {}
+
+    if not groups:
         return True
-    with store.building():
-        missing = store.missing(keys.values())
-        if missing:
-            family.load("text")
-        try:
-            for start in range(0, len(wanted), batch_size):
-                group = wanted[start : start + batch_size]
-                if any(keys[caption] in missing for caption in group):
-                    if should_stop():
-                        return False
-                    entries = family.encode_text(group)
-                    new = {
-                        keys[c]: e
-                        for c, e in zip(group, entries, strict=True)
-                        if keys[c] in missing
-                    }
-                    store.put(new)
-                on_progress(min(start + batch_size, len(wanted)), len(wanted))
-        finally:
-            family.unload("text")
-    return True
+    try:
+        return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
+    finally:
+        family.unload("text")

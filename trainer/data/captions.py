@@ -1,48 +1,49 @@
-"""Captions of a picture: where they are read from, and which one a draw uses."""
+"""Captions of a picture: what its caption file holds, and which text a draw uses."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from trainer.config.schema.data import CaptionConfig
 from trainer.rng import stream_seed, unit
 
 
-class MissingCaption(Exception):
-    """The picture has no caption; `str()` says why."""
+def read_caption_file(path: Path) -> tuple[str | None, str | None]:
+    """(non-empty lines, None), or (None, why there is no caption); OSError passes through."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        return None, f"{path.name} is not UTF-8 text (byte {error.start})"
+    lines = [line for raw in text.splitlines() if (line := raw.strip())]
+    return ("\n".join(lines), None) if lines else (None, f"{path.name} is empty")
 
 
-def read_captions(path: Path, config: CaptionConfig) -> tuple[str, ...]:
-    """All caption variants of a picture; raises MissingCaption when there is none."""
+def variants(relpath: str, file_text: str | None, config: CaptionConfig) -> tuple[str, ...]:
+    """All captions a picture may be shown with; empty when it has none.
+
+    `file_text` is what `read_caption_file` found; each of its lines is one variant.
+    """
     match config.source:
         case "instanceprompt":
             assert config.prompt is not None, "lint demands a prompt"
             return (config.prompt,)
         case "filename":
-            texts = (path.stem.replace("_", " ").strip(),)
+            texts = (name_as_text(relpath),)
         case "textfile":
-            texts = _from_textfile(path.with_suffix(".txt"))
+            texts = tuple(file_text.split("\n")) if file_text else ()
     if config.prepend and config.prompt:
         texts = tuple(f"{config.prompt} {text}".strip() for text in texts)
     return texts
 
 
-def _from_textfile(path: Path) -> tuple[str, ...]:
-    """Each non-empty line is one variant."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise MissingCaption(f"there is no {path.name}") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise MissingCaption(f"{path.name} is not readable as UTF-8: {error}") from None
-    texts = tuple(text for line in lines if (text := line.strip()))
-    if not texts:
-        raise MissingCaption(f"{path.name} is empty")
-    return texts
+def name_as_text(relpath: str) -> str:
+    """The file name as words: "red_apple.png" is "red apple"."""
+    return " ".join(PurePosixPath(relpath).stem.replace("_", " ").split())
 
 
 def drawn_caption(
-    captions: tuple[str, ...], dropout: float, *, seed: int, sample_id: int, visit: int
+    captions: Sequence[str], dropout: float, *, seed: int, sample_id: int, visit: int
 ) -> str:
     """The variant of one draw, or the empty caption when it is dropped."""
     if dropout and unit(stream_seed(seed, sample_id, visit, "caption-dropout")) < dropout:

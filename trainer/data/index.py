@@ -1,112 +1,197 @@
-"""Index of a folder: size and content hash of each picture, remembered between runs.
+"""Index of a folder: what is known of each picture, remembered between runs.
 
-One SQLite file per dataset folder. A file whose size and modification time are unchanged is not
-opened again; a file that cannot be read stays visible with its reason.
+One SQLite file per folder. A scan merges the sorted listing with the sorted index: files whose
+size, time and inode are unchanged cost a comparison, others one look at their header. Contents
+are hashed in a second step, only for pictures that will be used. Both commit as they go, so an
+interrupted scan continues where it was. A file that cannot be read stays, with its reason.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
-from trainer.data.pixels import PICTURES, BadPicture, picture_size
-from trainer.errors import DataError
-from trainer.findings import finding
+from trainer.cache.keys import KEY_BYTES
+from trainer.data.captions import read_caption_file
+from trainer.data.files import Found, Stamp, list_pictures
+from trainer.data.pixels import BadPicture, picture_size
+from trainer.faults import point
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS sample (
-  relpath TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,
-  width INTEGER, height INTEGER, content TEXT, reason TEXT
-)
+CREATE TABLE IF NOT EXISTS file (
+  relpath TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER,
+  width INTEGER, height INTEGER, reason TEXT, content BLOB,
+  text_size INTEGER, text_mtime_ns INTEGER, text_inode INTEGER, text TEXT, text_reason TEXT
+) WITHOUT ROWID
 """
+STAMPS = "relpath, size, mtime_ns, inode, text_size, text_mtime_ns, text_inode"
+ROW = "relpath, width, height, reason, content, text, text_reason"
+THREADS = 4
+CHUNK = 512  # files between two commits
+NO_FILE: Stamp = (0, 0, 0)
+LOOK_AGAIN: Stamp = (-1, -1, -1)  # matches no file
+PUT_PICTURE = (
+    "INSERT INTO file (relpath, size, mtime_ns, inode, width, height, reason) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (relpath) DO UPDATE SET size = excluded.size, "
+    "mtime_ns = excluded.mtime_ns, inode = excluded.inode, width = excluded.width, "
+    "height = excluded.height, reason = excluded.reason, content = NULL"
+)
+PUT_TEXT = (
+    "UPDATE file SET text_size = ?, text_mtime_ns = ?, text_inode = ?, text = ?, text_reason = ? "
+    "WHERE relpath = ?"
+)
+PUT_CONTENT = "UPDATE file SET content = ? WHERE relpath = ?"
+
+Tick = Callable[[int], None]  # told how many files are done; may raise to stop
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture file; `reason` is set when it cannot be used."""
+    """One picture file; `reason` is set when it cannot be used, `text_reason` without caption."""
 
     relpath: str
     width: int
     height: int
-    content: str
     reason: str | None
+    content: bytes | None
+    text: str | None
+    text_reason: str | None
 
 
-def list_pictures(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Relative path and stat of every picture below `root`, sorted; links are followed once."""
-    if not root.is_dir():
-        raise DataError(
-            finding("DAT001", f"{root} is not a folder", where=str(root), fix="check the path")
+class Index:
+    """The index of the folder `root`, kept in `database`."""
+
+    def __init__(self, root: Path, database: Path) -> None:
+        self.root = root
+        self._database = database
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect()) as db:
+            db.execute(SCHEMA)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._database, timeout=60, isolation_level=None)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        return db
+
+    def scan(self, tick: Tick) -> None:
+        """Bring the index up to date with the folder."""
+        with closing(self._connect()) as reader, closing(self._connect()) as writer:
+            with ThreadPoolExecutor(THREADS, "scan") as pool:
+                known = reader.execute(f"SELECT {STAMPS} FROM file ORDER BY relpath")
+                changes = _changes(list_pictures(self.root), known)
+                done = 0
+                while chunk := list(islice(changes, CHUNK)):
+                    pictures = pool.map(_inspect, [c.found for c in chunk if c.picture])
+                    texts = pool.map(_inspect_text, [c.found for c in chunk if c.text])
+                    gone = [(c.relpath,) for c in chunk if c.found is None]
+                    with _transaction(writer):
+                        writer.executemany("DELETE FROM file WHERE relpath = ?", gone)
+                        writer.executemany(PUT_PICTURE, pictures)
+                        writer.executemany(PUT_TEXT, texts)
+                    point("index.after_commit")
+                    done += len(chunk) - len(gone)
+                    tick(done)
+
+    def hash_contents(self, min_size: int, tick: Tick) -> None:
+        """Fill in the content hash of usable pictures that have none yet."""
+        missing = (
+            "SELECT relpath FROM file WHERE relpath > ? AND content IS NULL AND reason IS NULL "
+            "AND min(width, height) >= ? ORDER BY relpath LIMIT ?"
         )
-    seen: set[tuple[int, int]] = set()
-    stack, found = [root], []
-    while stack:
-        folder = stack.pop()
-        info = folder.stat()
-        if (info.st_dev, info.st_ino) in seen:
-            continue
-        seen.add((info.st_dev, info.st_ino))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    stack.append(Path(entry.path))
-                elif Path(entry.name).suffix.lower() in PICTURES and entry.is_file():
-                    found.append((os.path.relpath(entry.path, root), entry.stat()))
-    return iter(sorted(found, key=lambda item: item[0]))
+        done, last = 0, ""
+        with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "hash") as pool:
+            while todo := [path for (path,) in db.execute(missing, (last, min_size, CHUNK))]:
+                hashes = list(pool.map(_hash, [self.root / path for path in todo]))
+                with _transaction(db):
+                    db.executemany(PUT_CONTENT, zip(hashes, todo, strict=True))
+                done, last = done + len(todo), todo[-1]
+                tick(done)
+
+    def rows(self) -> Iterator[Row]:
+        """All files, sorted by path."""
+        with closing(self._connect()) as db:
+            for values in db.execute(f"SELECT {ROW} FROM file ORDER BY relpath"):
+                yield Row(*values)
 
 
-def scan(root: Path, database: Path, *, should_stop: Callable[[], bool]) -> list[Row]:
-    """Bring the index up to date with the folder and return all rows, sorted by path."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(database, timeout=60)
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference between folder and index; `found` is None when the file is gone."""
+
+    relpath: str
+    found: Found | None
+    picture: bool
+    text: bool
+
+
+def _changes(listing: Iterable[Found], known: Iterable[tuple]) -> Iterator[Change]:
+    """Merge of the listing with the index rows, both sorted by path."""
+    rows = iter(known)
+    row = next(rows, None)
+    for found in listing:
+        while row is not None and row[0] < found.relpath:
+            yield Change(row[0], None, False, False)
+            row = next(rows, None)
+        picture = text = True
+        if row is not None and row[0] == found.relpath:
+            picture = found.stamp is None or row[1:4] != found.stamp
+            text = row[4:7] != (found.caption or NO_FILE)
+            row = next(rows, None)
+        if picture or text:
+            yield Change(found.relpath, found, picture, text)
+    while row is not None:
+        yield Change(row[0], None, False, False)
+        row = next(rows, None)
+
+
+def _inspect(found: Found) -> tuple:
+    """What the header says; the content hash is left for later."""
+    stamp, width, height, reason = found.stamp or LOOK_AGAIN, 0, 0, None
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(SCHEMA)
-        known = {
-            (path, size, mtime): Row(path, width, height, content, reason)
-            for path, size, mtime, width, height, content, reason in connection.execute(
-                "SELECT relpath, size, mtime_ns, width, height, content, reason FROM sample"
-            )
-        }
-        rows, fresh = [], []
-        for number, (path, info) in enumerate(list_pictures(root)):
-            row = known.get((path, info.st_size, info.st_mtime_ns))
-            if row is None:
-                row = inspect(root, path)
-                fresh.append((path, info.st_size, info.st_mtime_ns, *_columns(row)))
-            rows.append(row)
-            if number % 256 == 0 and should_stop():
-                break
-        with connection:
-            connection.executemany("REPLACE INTO sample VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
-        return rows
-    finally:
-        connection.close()
+        found.path.encode()
+        width, height = picture_size(Path(found.path))
+    except UnicodeEncodeError:
+        reason = "its name is not UTF-8 text"
+    except BadPicture as error:
+        reason, stamp = str(error), stamp if error.lasting else LOOK_AGAIN
+    return (found.relpath, *stamp, width, height, reason)
 
 
-def _columns(row: Row) -> tuple[int, int, str, str | None]:
-    return row.width, row.height, row.content, row.reason
+def _inspect_text(found: Found) -> tuple:
+    stamp, text, reason = found.caption or NO_FILE, None, None
+    if found.caption is not None:
+        try:
+            text, reason = read_caption_file(Path(found.path).with_suffix(".txt"))
+        except OSError as error:
+            reason, stamp = f"its caption file cannot be read: {error.strerror}", LOOK_AGAIN
+    return (*stamp, text, reason, found.relpath)
 
 
-def inspect(root: Path, relpath: str) -> Row:
-    """Size from the header and hash of the bytes."""
-    path = root / relpath
+def _hash(path: Path) -> bytes | None:
+    """Digest of the file's bytes; None when it vanished since the scan."""
+    hasher = blake2b(digest_size=KEY_BYTES)
     try:
-        width, height = picture_size(path)
-        return Row(relpath, width, height, content_hash(path), None)
-    except (BadPicture, OSError) as error:
-        return Row(relpath, 0, 0, "", str(error))
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
+    except OSError:
+        return None
+    return hasher.digest()
 
 
-def content_hash(path: Path) -> str:
-    hasher = blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

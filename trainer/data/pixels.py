@@ -6,82 +6,113 @@ orientation), the result is upright 8-bit RGB on the configured background.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from trainer.data.geometry import Placement
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-MAX_PIXELS = 400_000_000  # more than any camera; beyond it a file is hostile or broken
-_TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+MAX_PIXELS = 250_000_000  # beyond any single camera: a hostile header, or hours of memory swapping
+
+Image.MAX_IMAGE_PIXELS = None  # judged here, by one limit and without a process-wide warning
+
 _ORIENTATION = 0x0112
+_UPRIGHT = {  # EXIF orientation -> what makes the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bit
+_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 class BadPicture(Exception):
-    """The file cannot be used as a picture; `str()` says why."""
+    """The file cannot be used as a picture; `str()` says why.
+
+    `lasting` is false when the file system refused the file: that may pass without the file
+    changing, so it must not be remembered.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Upright width and height from the header alone."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                width, height = image.size
-                turned = image.getexif().get(_ORIENTATION) in _TURNED
+        with Image.open(path) as image:
+            width, height = image.size
+            _demand_believable(width, height)
+            return (height, width) if _orientation(image) >= 5 else (width, height)
     except Exception as error:  # Pillow's plugins raise many kinds for broken files
-        raise BadPicture(_why(path, error)) from error
-    if width * height > MAX_PIXELS:
-        raise BadPicture(f"{width} x {height} pixels are more than is believable")
-    return (height, width) if turned else (width, height)
+        raise _bad(path, error) from error
 
 
 def read_picture(path: Path, background: str) -> Image.Image:
     """The whole picture, upright, RGB."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                image.seek(0)
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                return _rgb(upright, background)
+        with Image.open(path) as image:
+            _demand_believable(*image.size)
+            turn = _UPRIGHT.get(_orientation(image))  # before decoding: some files repeat it later
+            image.load()
+            rgb = _rgb(image, background)
+            return rgb if turn is None else rgb.transpose(turn)
     except Exception as error:
-        raise BadPicture(_why(path, error)) from error
+        raise _bad(path, error) from error
 
 
-def _why(path: Path, error: Exception) -> str:
+def _demand_believable(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadPicture(f"its header announces {width} x {height} pixels")
+    if width * height == 0:
+        raise BadPicture("it has no pixels")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, without making Pillow decode a PNG in search of it."""
+    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+        return 1
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if value in _UPRIGHT else 1
+
+
+def _bad(path: Path, error: Exception) -> BadPicture:
+    if isinstance(error, BadPicture):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return BadPicture(f"{error.strerror}", lasting=False)
     if path.exists() and path.stat().st_size == 0:
-        return "the file is empty"
-    if isinstance(error, Image.DecompressionBombError):
-        return "the header announces absurdly many pixels"
-    return f"{type(error).__name__}: {error}"
+        return BadPicture("the file is empty")
+    if isinstance(error, Image.UnidentifiedImageError):
+        return BadPicture("it is not a picture of a known format")
+    return BadPicture(f"{type(error).__name__}: {error}")
 
 
 def _rgb(image: Image.Image, background: str) -> Image.Image:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(image).astype(np.float64)
-        top = 255.0 if values.max() <= 255 else 65535.0
-        return Image.fromarray((values / top * 255.0).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if image.mode in _DEEP:
+        values = np.asarray(image).clip(0, 65535)
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise BadPicture("it holds floating-point values, whose white is not defined")
+    if image.mode in _ALPHA or "transparency" in image.info:
         front = image.convert("RGBA")
-        colour = "#" + background.removeprefix("#")
-        back = Image.new("RGBA", front.size, colour)
+        back = Image.new("RGBA", front.size, "#" + background.removeprefix("#"))
         return Image.alpha_composite(back, front).convert("RGB")
     return image.convert("RGB")
 
 
 def crop(image: Image.Image, placement: Placement) -> Tensor:
     """Resize and cut: float tensor [3, H, W] in -1..1."""
-    width, height = placement.resize
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    w, h = placement.target
-    box = (placement.left, placement.top, placement.left + w, placement.top + h)
-    pixels = np.asarray(image.crop(box), dtype=np.float32)
+    if image.size != placement.resize:
+        image = image.resize(placement.resize, Image.Resampling.LANCZOS)
+    pixels = np.asarray(image.crop(placement.box), dtype=np.float32)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().div_(127.5).sub_(1.0)

@@ -1,268 +1,189 @@
-"""The plan: which samples are trained on, at which size, from which part of the picture.
+"""The plan: which samples are trained on, pooled by dataset and bucket. Frozen and hashed.
 
-Frozen before training; its hash is part of a checkpoint's identity.
+The hash is part of a checkpoint's identity: it covers pictures, captions, sizes and crops, but
+not where the folder lies.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 
-from trainer.catalog.facts import FamilyFacts
-from trainer.config.schema.data import CaptionConfig, CropConfig, DatasetConfig
-from trainer.config.schema.root import JobConfig
-from trainer.config.units import parse_resolution
-from trainer.data.captions import MissingCaption, read_captions
+import numpy as np
+from numpy.typing import NDArray
+
 from trainer.data.course import Pool
-from trainer.data.geometry import GeometrySpec, Placement, place
-from trainer.data.index import Row, scan
+from trainer.data.geometry import MAX_ASPECT, Bucket, enlargement, place, target_size
+from trainer.data.table import Ints, Item, Source, Table
 from trainer.errors import DataError
 from trainer.findings import Finding, finding
-from trainer.rng import stream_seed, unit
+
+BLURRED = 1.1  # enlarging by less than this is not worth a word
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One sample of the plan."""
-
-    sample_id: int
-    path: Path
-    content: str
-    width: int
-    height: int
-    placement: Placement
-    captions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Items by pool (one dataset in one bucket); `names[dataset]` is the dataset's id."""
+    """Tables, and the rows of each pool sorted by sample id."""
 
+    tables: tuple[Table, ...]
     pools: tuple[Pool, ...]
-    items: tuple[tuple[Item, ...], ...]
-    names: tuple[str, ...]
-    dropout: tuple[float, ...]
+    rows: tuple[Ints, ...]
     plan_hash: str
 
     def __bool__(self) -> bool:
         return bool(self.pools)
 
-    @property
-    def all_items(self) -> list[Item]:
-        return [item for pool in self.items for item in pool]
+    def __len__(self) -> int:
+        return sum(map(len, self.tables))
 
-    def without(self, sample_ids: set[int]) -> Plan:
-        """The same plan less some samples."""
-        if not sample_ids:
-            return self
-        kept = [tuple(i for i in p if i.sample_id not in sample_ids) for p in self.items]
-        pairs = [(replace(p, rows=len(k)), k) for p, k in zip(self.pools, kept, strict=True) if k]
-        digest = blake2b(f"{self.plan_hash}{sorted(sample_ids)}".encode(), digest_size=12)
-        return replace(
-            self,
-            pools=tuple(p for p, _ in pairs),
-            items=tuple(k for _, k in pairs),
-            plan_hash=digest.hexdigest(),
-        )
+    def source(self, pool: int) -> Source:
+        return self.tables[self.pools[pool].dataset].source
 
-    @property
+    def item(self, pool: int, row: int) -> Item:
+        """Sample number `row` of a pool."""
+        return self.tables[self.pools[pool].dataset].item(int(self.rows[pool][row]))
+
+    def items(self) -> Iterator[Item]:
+        return (item for table in self.tables for item in table.items())
+
     def captions(self) -> set[str]:
-        return {caption for item in self.all_items for caption in item.captions}
+        return {c for t in self.tables for row in range(len(t)) for c in t.captions(row)}
 
 
-@dataclass(slots=True)
-class Funnel:
-    """How many samples are left after each stage of one dataset."""
-
-    found: int = 0
-    readable: int = 0
-    large_enough: int = 0
-    captioned: int = 0
-    used: int = 0
-    lost: list[Finding] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"found {self.found} → readable {self.readable} → size {self.large_enough} → "
-            f"caption {self.captioned} → used {self.used}"
-        )
-
-
-def sample_id(dataset: str, relpath: str) -> int:
-    digest = blake2b(f"{dataset}/{relpath}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-def make_plan(
-    config: JobConfig,
-    facts: FamilyFacts,
-    role: str,
-    index_root: Path,
-    *,
-    should_stop: Callable[[], bool],
-) -> tuple[Plan, dict[str, Funnel]]:
-    """Scan the datasets of one role and place every usable sample in a bucket."""
-    datasets = [d for d in config.data.datasets if d.role == role]
-    funnels: dict[str, Funnel] = {}
+def make_plan(tables: Sequence[Table]) -> Plan:
     pools: list[Pool] = []
-    items: list[tuple[Item, ...]] = []
-    for number, dataset in enumerate(datasets):
-        root = Path(dataset.path)
-        tag = blake2b(str(root.resolve()).encode(), digest_size=6).hexdigest()
-        rows = scan(root, index_root / f"{dataset.id}-{tag}.db", should_stop=should_stop)
-        funnel = funnels[dataset.id] = Funnel()
-        buckets: dict[tuple[int, int], list[Item]] = {}
-        for item in _usable(config, facts, dataset, root, rows, funnel):
-            buckets.setdefault(item.placement.target, []).append(item)
-        _demand(dataset, funnel)
-        for bucket in sorted(buckets):
-            name = f"{dataset.id}:{bucket[0]}x{bucket[1]}"
-            rows_here = tuple(sorted(buckets[bucket], key=lambda i: i.sample_id))
-            pools.append(Pool(number, name, len(rows_here), dataset.repeats, dataset.leftover))
-            items.append(rows_here)
-    captions = [caption_config(config, d) for d in datasets]
-    return (
-        Plan(
-            pools=tuple(pools),
-            items=tuple(items),
-            names=tuple(d.id for d in datasets),
-            dropout=tuple(c.dropout for c in captions),
-            plan_hash=_hash(pools, items, captions, config.data.background),
-        ),
-        funnels,
-    )
+    rows: list[Ints] = []
+    for number, table in enumerate(tables):
+        source = table.source
+        for bucket, members in sorted(_buckets(table).items()):
+            name = f"{source.id}:{bucket[0]}x{bucket[1]}"
+            rows.append(members[np.argsort(table.ids[members])])
+            pools.append(Pool(number, name, len(members), source.repeats, source.leftover))
+    digest = blake2b(b"plan/1" + b"".join(t.digest() for t in tables), digest_size=12)
+    return Plan(tuple(tables), tuple(pools), tuple(rows), digest.hexdigest())
 
 
-def caption_config(config: JobConfig, dataset: DatasetConfig) -> CaptionConfig:
-    return dataset.caption or config.data.defaults.caption
+def _sizes(table: Table) -> tuple[list[tuple[int, int]], NDArray[np.intp], Ints]:
+    """Different picture sizes, which of them each row has, and how many rows have each."""
+    if not len(table):
+        return [], np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64)
+    packed = table.sizes[:, 0].astype(np.int64) << 32 | table.sizes[:, 1]
+    unique, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    return [(int(u) >> 32, int(u) & 0xFFFFFFFF) for u in unique], inverse, counts
 
 
-def geometry_spec(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> GeometrySpec:
-    text = dataset.resolution or config.data.defaults.resolution
-    size = parse_resolution(text or f"{facts.default_resolution}px2")
-    crop: CropConfig = dataset.crop or config.data.defaults.crop
-    return GeometrySpec(
-        area=size.area,
-        edge=size.edge,
-        align=facts.pixel_multiple,
-        aspect=crop.aspect,
-        position=crop.position,
-    )
+def _buckets(table: Table) -> dict[Bucket, Ints]:
+    """Rows by target size; the geometry is asked once per picture size."""
+    sizes, inverse, _ = _sizes(table)
+    targets = [target_size(w, h, table.source.geometry) for w, h in sizes]
+    names = sorted(set(targets))
+    labels = np.array([names.index(t) for t in targets], dtype=np.int64)[inverse]
+    return {bucket: np.flatnonzero(labels == i) for i, bucket in enumerate(names)}
 
 
-def _usable(
-    config: JobConfig,
-    facts: FamilyFacts,
-    dataset: DatasetConfig,
-    root: Path,
-    rows: list[Row],
-    funnel: Funnel,
-) -> list[Item]:
-    """Rows that pass every stage of the funnel, as items."""
-    spec = geometry_spec(config, facts, dataset)
-    caption = caption_config(config, dataset)
-    items: list[Item] = []
-    for row in rows:
-        funnel.found += 1
-        if row.reason is not None:
-            _lost_picture(config, root / row.relpath, row.reason, funnel)
-            continue
-        funnel.readable += 1
-        if dataset.min_size and min(row.width, row.height) < dataset.min_size:
-            continue
-        funnel.large_enough += 1
-        texts = _captions(config, root / row.relpath, caption, funnel)
-        if texts is None:
-            continue
-        funnel.captioned += 1
-        number = sample_id(dataset.id, row.relpath)
-        seeds = [stream_seed(config.job.seed, number, 0, f"crop-{axis}") for axis in "xy"]
-        placement = place(row.width, row.height, spec, (unit(seeds[0]), unit(seeds[1])))
-        items.append(
-            Item(number, root / row.relpath, row.content, row.width, row.height, placement, texts)
-        )
-    if dataset.max_samples is not None:
-        items = sorted(items, key=lambda i: i.sample_id)[: dataset.max_samples]
-    funnel.used = len(items)
-    return items
+# --- what the plan tells about the data ------------------------------------------------------
 
 
-def _lost_picture(config: JobConfig, path: Path, reason: str, funnel: Funnel) -> None:
-    problem = finding(
-        "DAT003",
-        f"{path.name} cannot be read: {reason}",
-        where=str(path),
-        why="it is left out",
-        fix="replace or remove the file",
+def remarks(plan: Plan, batch_size: int) -> list[Finding]:
+    """Findings on data that is usable, but perhaps not what was meant."""
+    found: list[Finding] = []
+    for number, table in enumerate(plan.tables):
+        found += [f for f in (_enlarged(table), _cut_off(table), _doubles(table)) if f]
+        pools = [p for p in plan.pools if p.dataset == number]
+        found += _small_pools(table.source, pools, batch_size)
+    return found
+
+
+def _enlarged(table: Table) -> Finding | None:
+    source = table.source
+    sizes, _, counts = _sizes(table)
+    factors = [enlargement(w, h, place(w, h, source.geometry)) for w, h in sizes]
+    many = sum(int(n) for f, n in zip(factors, counts, strict=True) if f > BLURRED)
+    if not many:
+        return None
+    return finding(
+        "DAT008",
+        f"{source.id}: {many} of {len(table)} pictures are enlarged, up to {max(factors):.1f}x",
+        where=str(source.root),
+        why="they are smaller than the training size; the model learns their blur",
+        fix="lower the resolution, or leave them out with min_size",
         level="warn",
+        count=many,
     )
-    if config.data.on_corrupt == "fail":
-        raise DataError(problem.model_copy(update={"level": "error"}))
-    funnel.lost.append(problem)
 
 
-def _captions(
-    config: JobConfig, path: Path, caption: CaptionConfig, funnel: Funnel
-) -> tuple[str, ...] | None:
-    try:
-        return read_captions(path, caption)
-    except MissingCaption as error:
-        reason = str(error)
-    policy = config.data.missing_caption
-    if policy == "empty":
-        return ("",)
-    if policy == "filename":
-        return (path.stem.replace("_", " "),)
-    problem = finding(
-        "DAT006",
-        f"{path.name} has no caption: {reason}",
-        where=str(path),
-        why="the model would not know what it is shown",
-        fix='write the caption, or set data.missing_caption to "skip", "filename" or "empty"',
-        level="error" if policy == "fail" else "warn",
+def _cut_off(table: Table) -> Finding | None:
+    source = table.source
+    sizes, _, counts = _sizes(table)
+    ratios = [max(s) / min(s) for s in sizes]
+    many = sum(int(n) for r, n in zip(ratios, counts, strict=True) if r > MAX_ASPECT)
+    if not many or source.geometry.aspect == "square":
+        return None
+    return finding(
+        "DAT014",
+        f"{source.id}: {many} pictures are longer than {MAX_ASPECT:.0f}:1 and are cut",
+        where=str(source.root),
+        why="only part of them is seen; their captions may speak of the rest",
+        fix="split them into several pictures",
+        level="info",
+        count=many,
     )
-    if policy == "fail":
-        raise DataError(problem)
-    funnel.lost.append(problem)
-    return None
 
 
-def _demand(dataset: DatasetConfig, funnel: Funnel) -> None:
-    """A dataset without any usable sample, or with mostly broken files, is an error."""
-    reasons = Counter(p.message.partition(": ")[2] for p in funnel.lost)
-    why = "; ".join(f"{n} x {r}" for r, n in reasons.most_common(3))
-    if funnel.used == 0:
-        raise DataError(
-            finding(
-                "DAT002",
-                f"dataset {dataset.id} has no usable picture: {funnel}",
-                where=dataset.path,
-                why=why or "the folder holds no pictures of a known kind",
-                fix="check data.datasets path, min_size and captions",
-            )
+def _doubles(table: Table) -> Finding | None:
+    source = table.source
+    counted = Counter(content.tobytes() for content in table.contents)
+    many = len(table) - len(counted)
+    if not many:
+        return None
+    content = counted.most_common(1)[0][0]
+    rows = [r for r in range(len(table)) if table.contents[r].tobytes() == content][:5]
+    return finding(
+        "DAT009",
+        f"{source.id}: {many} pictures are exact copies of others",
+        where=str(source.root),
+        why="copies count as often as they occur",
+        fix="remove the copies, or leave them if the weight is meant",
+        level="info",
+        count=many,
+        example=[table.relpaths[r] for r in rows],
+    )
+
+
+def _small_pools(source: Source, pools: Sequence[Pool], batch_size: int) -> list[Finding]:
+    """Buckets that cannot fill a batch in one epoch, and what that means."""
+    small = [p for p in pools if p.entries < batch_size]
+    if not small or source.leftover == "pad":
+        return []
+    lost = sum(p.rows for p in small)
+    dropped = source.leftover == "drop"
+    return [
+        finding(
+            "DAT010",
+            f"{source.id}: {len(small)} of {len(pools)} buckets hold fewer samples than a batch "
+            f"of {batch_size} ({lost} samples)",
+            where=str(source.root),
+            why="with leftover = drop they are never trained on"
+            if dropped
+            else "their samples are carried over until a batch is full",
+            fix='set leftover = "carry"' if dropped else "nothing to do; repeats fill them sooner",
+            level="warn" if dropped else "info",
+            samples=lost,
         )
-    broken = funnel.found - funnel.readable
-    if broken * 20 > funnel.found and broken > 3:
-        raise DataError(
-            finding(
-                "DAT004",
-                f"dataset {dataset.id}: {broken} of {funnel.found} pictures cannot be read",
-                where=dataset.path,
-                why=why,
-                fix="repair the folder; single bad files are skipped, this many are not",
-            )
+    ]
+
+
+def demand_batches(plan: Plan, batch_size: int) -> None:
+    """DataError when the leftover policies leave no batch at all."""
+    if any(p.leftover != "drop" or p.entries >= batch_size for p in plan.pools):
+        return
+    raise DataError(
+        finding(
+            "DAT011",
+            f"no bucket holds a batch of {batch_size}, and leftovers are dropped",
+            where="data.datasets",
+            fix='set leftover = "carry" or "pad", or lower train.batch_size',
         )
-
-
-def _hash(
-    pools: list[Pool], items: list[tuple[Item, ...]], captions: list[CaptionConfig], background: str
-) -> str:
-    hasher = blake2b(digest_size=12)
-    for pool, members in zip(pools, items, strict=True):
-        hasher.update(f"{pool}|{captions[pool.dataset]}|{background}".encode())
-        for item in members:
-            hasher.update(f"{item.sample_id}{item.content}{item.placement}{item.captions}".encode())
-    return hasher.hexdigest()
+    )

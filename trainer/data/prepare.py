@@ -1,35 +1,42 @@
 """From configuration to data that can be trained on: scan, encode text, encode pictures.
 
-Three phases, each resumable, each loading only what it needs. Afterwards the trainer works from
-the stores alone.
+Three phases, each resumable, each loading only what it needs, none loading anything when the
+caches are complete. Afterwards the trainer works from plan and stores alone.
 """
 
 from __future__ import annotations
 
 import errno
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from trainer.cache.keys import text_key
-from trainer.cache.latents import build_latents, item_key
+from trainer.cache.build import Progress, no_room
+from trainer.cache.latents import NOT_FINITE, build_latents, item_key
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
-from trainer.config.units import parse_resolution
 from trainer.data.batch import Batch
-from trainer.data.loader import Loader, collate
-from trainer.data.plan import Item, Plan, make_plan
+from trainer.data.funnel import Funnel, judge
+from trainer.data.loader import Loader, Reader
+from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler, segments_of
-from trainer.errors import DataError, Preempted
-from trainer.findings import finding
+from trainer.data.sources import index_of, sources, square_size
+from trainer.data.table import Source, Table, make_table
+from trainer.errors import Preempted
+from trainer.findings import Finding, finding
 from trainer.models.base import Family
 from trainer.runs.homes import cache_home
+
+PROGRESS_S = 0.5  # between two progress events
 
 
 class Emit(Protocol):
@@ -38,23 +45,64 @@ class Emit(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Plans and stores; `prompt_embeds` maps each validation prompt to its text entry."""
+    """Plans and stores; `prompt_embeds` maps each validation text to its entry."""
 
     plan_train: Plan
     plan_eval: Plan
     latents: Store
     text: Store
-    vae_identity: str
-    text_identity: str
-    background: str
     prompt_embeds: dict[str, dict[str, Tensor]]
     sample_size: tuple[int, int]
+    funnels: dict[str, Funnel]
+    findings: list[Finding]
 
-    def latent_key(self, item: Item) -> str:
-        return item_key(item, self.background, self.vae_identity)
+    def reader(self, family: Family) -> Reader:
+        return Reader(family, self.latents, self.text)
 
-    def text_key(self, caption: str) -> str:
-        return text_key(caption, self.text_identity)
+
+@dataclass(slots=True)
+class _Task:
+    """What the phases share."""
+
+    config: JobConfig
+    family: Family
+    root: Path
+    emit: Emit
+    should_stop: Callable[[], bool]
+    funnels: dict[str, Funnel] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def report(self, *found: Finding) -> None:
+        self.findings.extend(found)
+        for problem in found:
+            self.emit("finding", finding=problem.model_dump())
+
+    def judge(self, funnel: Funnel) -> None:
+        data = self.config.data
+        judge(funnel, on_corrupt=data.on_corrupt, missing_caption=data.missing_caption)
+
+    def progress(self, store: str) -> Progress:
+        """Reports at most twice a second, and the end always."""
+        last = 0.0
+
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            if done == total or time.monotonic() - last >= PROGRESS_S:
+                last = time.monotonic()
+                self.emit("cache.progress", store=store, done=done, total=total)
+
+        return report
+
+    def check_stop(self) -> None:
+        if self.should_stop():
+            raise Preempted(
+                finding(
+                    "RUN009",
+                    "stopped on request while preparing the data",
+                    fix="start the same run again; what is prepared is kept",
+                    level="info",
+                )
+            )
 
 
 def prepare(
@@ -62,34 +110,36 @@ def prepare(
 ) -> Prepared:
     """Scan and cache everything the run needs; raises Preempted when asked to stop."""
     root = Path(config.cache.root) if config.cache.root else cache_home() / "objects"
-    with _phase(on_event, "scan"):
-        train, held_out = _scan(config, family, root, on_event, should_stop)
-    with _phase(on_event, "cache"), _disk_guard(root):
-        text, latents = _stores(root, family)
-        _cache_text(config, family, (train, held_out), text, on_event, should_stop)
-        train, held_out = _cache_latents(
-            config, family, (train, held_out), latents, on_event, should_stop
-        )
-    identity = family.identity("text")
-    prompts = {p: text.get(text_key(p, identity)) for p in validation_texts(config)}
+    root.mkdir(parents=True, exist_ok=True)
+    task = _Task(config, family, root, on_event, should_stop)
+    with _disk_guard(root):
+        with _phase(on_event, "scan"):
+            tables = [_scan(task, source) for source in sources(config, family.facts)]
+        with _phase(on_event, "cache"):
+            text = _cache_text(task, tables)
+            latents, tables = _cache_latents(task, tables)
+    roles = {d.id: d.role for d in config.data.datasets}
+    train = make_plan([t for t in tables if roles[t.source.id] == "train"])
+    demand_batches(train, config.train.batch_size)
+    task.report(*remarks(train, config.train.batch_size))
+    reader = Reader(family, latents, text)
     return Prepared(
         plan_train=train,
-        plan_eval=held_out,
+        plan_eval=make_plan([t for t in tables if roles[t.source.id] == "eval"]),
         latents=latents,
         text=text,
-        vae_identity=family.identity("vae"),
-        text_identity=identity,
-        background=config.data.background,
-        prompt_embeds=prompts,
-        sample_size=_sample_size(config, family, train),
+        prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
+        sample_size=square_size(config, family.facts),
+        funnels=task.funnels,
+        findings=task.findings,
     )
 
 
 @contextmanager
-def _phase(on_event: Emit, name: str) -> Iterator[None]:
-    on_event("phase", phase=name, state="begin")
+def _phase(emit: Emit, name: str) -> Iterator[None]:
+    emit("phase", phase=name, state="begin")
     yield
-    on_event("phase", phase=name, state="end")
+    emit("phase", phase=name, state="end")
 
 
 @contextmanager
@@ -99,142 +149,113 @@ def _disk_guard(root: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise DataError(
-            finding(
-                "DAT102",
-                f"no space left for the cache below {root}",
-                where=str(root),
-                why="encoded samples are kept there; what is done so far is kept",
-                fix="free space, or set cache.root to another disk, and start again",
-            )
-        ) from error
+        raise no_room(root, "the disk is full") from error
 
 
-def _stopped() -> Preempted:
-    return Preempted(finding("RUN009", "stopped while preparing the data", level="info"))
+def _scan(task: _Task, source: Source) -> Table:
+    """Index one folder and pass its files through the funnel."""
+    progress = task.progress(f"index:{source.id}")
+
+    def tick(done: int) -> None:
+        progress(done, max(done, 1) + 1)  # the end is not known before it is there
+        task.check_stop()
+
+    index = index_of(task.root, source.root)
+    index.scan(tick)
+    index.hash_contents(source.min_size, tick)
+    funnel = task.funnels[source.id] = Funnel(source.id, str(source.root))
+    table = make_table(source, index.rows(), funnel)
+    progress(funnel.found, funnel.found)
+    task.judge(funnel)
+    task.report(*funnel.findings("unreadable", "small", "uncaptioned", "bad caption"))
+    return table
 
 
-def _scan(
-    config: JobConfig,
-    family: Family,
-    root: Path,
-    on_event: Emit,
-    should_stop: Callable[[], bool],
-) -> tuple[Plan, Plan]:
-    plans = []
-    for role in ("train", "eval"):
-        plan, funnels = make_plan(
-            config, family.facts, role, root / "index", should_stop=should_stop
-        )
-        for name, funnel in funnels.items():
-            on_event("cache.progress", store=f"index:{name}", done=funnel.used, total=funnel.found)
-            for problem in funnel.lost:
-                on_event("finding", finding=problem.model_dump())
-        plans.append(plan)
-    if should_stop():
-        raise _stopped()
-    if not plans[0]:
-        raise DataError(
-            finding("DAT012", "there is nothing to train on", fix="add a dataset with role train")
-        )
-    return plans[0], plans[1]
-
-
-def _stores(root: Path, family: Family) -> tuple[Store, Store]:
-    return (
-        Store(root / "text" / family.identity("text")),
-        Store(root / "latents" / family.identity("vae")),
-    )
-
-
-def validation_texts(config: JobConfig) -> set[str]:
+def validation_texts(config: JobConfig) -> list[str]:
     """Texts that validation needs embeddings of."""
     if not config.validation.enabled or not config.validation.prompts:
-        return set()
-    return {*config.validation.prompts, config.validation.negative}
+        return []
+    return sorted({*config.validation.prompts, config.validation.negative})
 
 
-def _cache_text(
-    config: JobConfig,
-    family: Family,
-    plans: tuple[Plan, Plan],
-    store: Store,
-    on_event: Emit,
-    should_stop: Callable[[], bool],
-) -> None:
-    captions = plans[0].captions | plans[1].captions | validation_texts(config)
-    if any(plans[0].dropout):
+def _cache_text(task: _Task, tables: list[Table]) -> Store:
+    captions = {c for table in tables for row in range(len(table)) for c in table.captions(row)}
+    captions.update(validation_texts(task.config))
+    if any(table.source.caption.dropout for table in tables):
         captions.add("")
-    if not build_text(
+    store = Store(task.root, "text", task.family.identity("text"))
+    whole = build_text(
         captions,
-        family,
+        task.family,
         store,
-        batch_size=config.cache.batch_size,
-        on_progress=lambda d, t: on_event("cache.progress", store="text", done=d, total=t),
-        should_stop=should_stop,
-    ):
-        raise _stopped()
-
-
-def _cache_latents(
-    config: JobConfig,
-    family: Family,
-    plans: tuple[Plan, Plan],
-    store: Store,
-    on_event: Emit,
-    should_stop: Callable[[], bool],
-) -> tuple[Plan, Plan]:
-    """Encode; the plans come back without samples whose picture failed to decode."""
-    items = plans[0].all_items + plans[1].all_items
-    whole, problems = build_latents(
-        items,
-        family,
-        store,
-        background=config.data.background,
-        batch_size=config.cache.batch_size,
-        on_progress=lambda d, t: on_event("cache.progress", store="latents", done=d, total=t),
-        should_stop=should_stop,
+        batch_size=task.config.cache.batch_size,
+        on_progress=task.progress("text"),
+        should_stop=task.should_stop,
     )
     if not whole:
-        raise _stopped()
-    for problem in problems:
-        on_event("finding", finding=problem.model_dump())
-    encoder = family.identity("vae")
-    keys = {i.sample_id: item_key(i, config.data.background, encoder) for i in items}
-    absent = store.missing(keys.values())
-    gone = {i for i, key in keys.items() if key in absent}
-    if gone and config.data.on_corrupt == "fail":
-        raise DataError(*[p.model_copy(update={"level": "error"}) for p in problems])
-    return plans[0].without(gone), plans[1].without(gone)
+        task.check_stop()
+    return store
 
 
-def _sample_size(config: JobConfig, family: Family, plan: Plan) -> tuple[int, int]:
-    """Width and height of validation pictures in pixels."""
-    multiple = 2 * family.facts.spatial_factor
-    if config.validation.resolution is not None:
-        edge = parse_resolution(config.validation.resolution).square
-    else:
-        first = next(d for d in config.data.datasets if d.role == "train")
-        text = first.resolution or config.data.defaults.resolution
-        edge = parse_resolution(text).square if text else family.facts.default_resolution
-    edge = max(multiple, round(edge / multiple) * multiple)
-    return edge, edge
+def _cache_latents(task: _Task, tables: list[Table]) -> tuple[Store, list[Table]]:
+    """Encode; the tables come back without the samples that could not be."""
+    encoder = task.family.identity("vae")
+    store = Store(task.root, "latents", encoder)
+    keys = [[item_key(item, encoder) for item in table.items()] for table in tables]
+    missing = set(store.missing([key for own in keys for key in own]))
+    whole = build_latents(
+        {
+            key: table.item(row)
+            for table, own in zip(tables, keys, strict=True)
+            for row, key in enumerate(own)
+            if key in missing
+        },
+        task.family,
+        store,
+        batch_size=task.config.cache.batch_size,
+        on_progress=task.progress("latents"),
+        should_stop=task.should_stop,
+    )
+    if not whole:
+        task.check_stop()
+    return store, [_encoded(task, store, t, k) for t, k in zip(tables, keys, strict=True)]
+
+
+def _encoded(task: _Task, store: Store, table: Table, keys: list[bytes]) -> Table:
+    """The table without the rows whose key is known to fail."""
+    failures = store.failures(keys)
+    if not failures:
+        return table
+    funnel = task.funnels[table.source.id]
+    for row, key in enumerate(keys):
+        if (reason := failures.get(key)) is not None:
+            stage = "not finite" if reason == NOT_FINITE else "undecodable"
+            funnel.lose(stage, table.relpaths[row], reason)
+    rest = table.take(np.array([r for r, k in enumerate(keys) if k not in failures], dtype=int))
+    funnel.used = len(rest)
+    task.judge(funnel)
+    task.report(*funnel.findings("undecodable", "not finite"))
+    return rest
+
+
+# --- what the loop asks for --------------------------------------------------------------------
 
 
 def make_sampler(
-    prepared: Prepared, config: JobConfig, state: Mapping[str, Any] | None = None
+    plan: Plan, config: JobConfig, state: Mapping[str, Any] | None = None, *, world: int = 1
 ) -> Sampler:
     return Sampler(
-        prepared.plan_train.pools,
+        plan.pools,
         seed=config.job.seed,
         batch_size=config.train.batch_size,
+        world=world,
         segments=segments_of(state),
     )
 
 
 def steps_in_epochs(prepared: Prepared, config: JobConfig, epochs: int) -> int:
     """Optimiser steps that cover the first `epochs` epochs."""
-    micro = make_sampler(prepared, config).micro_steps_until(epochs)
+    micro = make_sampler(prepared.plan_train, config).micro_steps_until(epochs)
     return max(1, math.ceil(micro / config.train.accumulate))
 
 
@@ -244,21 +265,40 @@ def make_loader(
     config: JobConfig,
     start: int,
     state: Mapping[str, Any] | None = None,
+    *,
+    rank: int = 0,
+    world: int = 1,
 ) -> Loader:
-    """Batches from micro-step `start` on; `state` is what a checkpoint kept of the sampler."""
-    sampler = make_sampler(prepared, config, state)
-    return Loader(prepared, family, config, sampler, start)
+    """Batches from micro-step `start` on; `state` is what a checkpoint kept of the loader."""
+    return Loader(
+        prepared.plan_train,
+        make_sampler(prepared.plan_train, config, state, world=world),
+        prepared.reader(family),
+        seed=config.job.seed,
+        start=start,
+        workers=config.data.workers,
+        rank=rank,
+        world=world,
+        pin=torch.cuda.is_available() and config.compute.device in ("auto", "cuda"),
+    )
 
 
 def eval_batches(prepared: Prepared, family: Family, config: JobConfig) -> Iterator[Batch]:
-    """The held-out samples, always the same ones in the same batches."""
-    left = config.eval.samples
-    plan = prepared.plan_eval
-    for pool, items in zip(plan.pools, plan.items, strict=True):
-        chosen = items[:left]
-        left -= len(chosen)
-        for start in range(0, len(chosen), config.train.batch_size):
-            part = chosen[start : start + config.train.batch_size]
-            captions = [item.captions[0] for item in part]
-            visits = [0] * len(part)
-            yield collate(prepared, family, part, visits, captions, plan.names[pool.dataset])
+    """The held-out samples, always the same ones in the same batches.
+
+    They are chosen by sample id, which is a hash, so every bucket is represented.
+    """
+    plan, reader = prepared.plan_eval, prepared.reader(family)
+    listed = [
+        (int(plan.tables[pool.dataset].ids[row]), number, place)
+        for number, pool in enumerate(plan.pools)
+        for place, row in enumerate(plan.rows[number])
+    ]
+    chosen = sorted(sorted(listed)[: config.eval.samples], key=lambda entry: entry[1:])
+    for number in range(len(plan.pools)):
+        places = [place for _, pool, place in chosen if pool == number]
+        for start in range(0, len(places), config.train.batch_size):
+            part = places[start : start + config.train.batch_size]
+            items = [plan.item(number, place) for place in part]
+            captions = [item.captions[0] for item in items]
+            yield reader.batch(items, [0] * len(items), captions, plan.source(number).id)

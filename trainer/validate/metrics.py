@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.data.index import list_pictures
+from trainer.data.files import list_pictures
 from trainer.data.pixels import BadPicture, read_picture
 from trainer.errors import DataError
 from trainer.findings import finding
@@ -88,7 +88,7 @@ def _cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def references(folder: Path, background: str) -> list[Image.Image]:
     """Readable pictures of the folder, evenly thinned to `MAX_REFERENCES`."""
-    paths = [folder / name for name, _ in list_pictures(folder)]
+    paths = [Path(found.path) for found in list_pictures(folder)]
     stride = max(1, -(-len(paths) // MAX_REFERENCES))
     pictures = []
     for path in paths[::stride]:
