@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -42,7 +43,7 @@ def check_sequences(job_run: str) -> None:
         if (end := read_json(folder / "exit.json")) is not None:
             times.append((end["started"], end["ended"]))
     times.sort()
-    assert all(a[1] <= b[0] + 0.05 for a, b in zip(times, times[1:], strict=False))
+    assert all(a[1] <= b[0] + 0.05 for a, b in itertools.pairwise(times))
 
 
 def workload(daemon: Daemon, jobs: int, kills: int, seed: int) -> None:
