@@ -10,7 +10,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Item
 
-from trainer.config.layers import Part, split
+from trainer.config.layers import Part, split, value_at
 from trainer.config.positions import toml_lines
 from trainer.findings import Finding
 
@@ -42,7 +42,13 @@ def apply_patch(text: str, patch: Mapping[str, Any]) -> str:
 
 
 def _renamed(text: str, old: str, new: str) -> str:
-    """The text with a key under its new name: on its line, or moved with its comment."""
+    """The text with a key under its new name: on its line, or moved with its comment.
+
+    Two wrong names may stand for the same right one; the first gets it, the other stays.
+    """
+    document = tomlkit.parse(text)
+    if value_at(document, new) is not None:
+        return text
     table, name = split(old)[:-1], split(old)[-1]
     line = toml_lines(text).get(old)
     if split(new)[:-1] == table and line is not None:
@@ -52,7 +58,6 @@ def _renamed(text: str, old: str, new: str) -> str:
         if count:
             lines[line - 1] = changed
             return "".join(lines)
-    document = tomlkit.parse(text)
     item = _remove(document, split(old))
     if item is not None:
         _set(document, split(new), item)

@@ -6,6 +6,7 @@ presets. A model path that is no existing folder or file is taken for a hub id.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,10 @@ def _value(value: Any, base: Path, path: str) -> Any:
         return value
     if value.startswith(presets.PREFIX):
         return str(presets.inside(value))
-    candidate = (base / Path(value).expanduser()).resolve()
-    if kind == "model" and not candidate.exists() and not value.startswith((".", "/", "~")):
+    try:
+        candidate = (base / Path(value).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return value  # no path at all, or the home of nobody; told as a folder that is not there
+    if kind == "model" and not os.path.exists(candidate) and not value.startswith((".", "/", "~")):
         return value
     return str(candidate)

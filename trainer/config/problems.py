@@ -79,8 +79,10 @@ def _rename(document: Document, wrong: str, candidates: list[str]) -> dict[str, 
     if not candidates or ITEM in candidates[0]:
         return None
     right, value = candidates[0], value_at(document.data, wrong)
-    is_table = all_keys()[generic(right)].section is not None
-    if is_table != isinstance(value, dict | list) or value_at(document.data, right) is not None:
+    key = all_keys().get(generic(right))
+    if key is None or value_at(document.data, right) is not None:
+        return None
+    if (key.section is not None) != isinstance(value, dict | list):
         return None
     return {wrong: None, right: value}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem
@@ -86,7 +86,7 @@ def formats_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 def start_exists(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     start = config.adapter.init_from
-    if start is not None and not Path(start).exists():
+    if start is not None and not os.path.exists(start):
         yield Problem(
             code="CFG036",
             key="adapter.init_from",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,8 @@ def ids_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for index, dataset in enumerate(config.data.datasets):
         path = Path(dataset.path)
-        if not path.is_dir():
-            what = "is not a folder" if path.exists() else "does not exist"
+        if not os.path.isdir(path):
+            what = "is not a folder" if os.path.exists(path) else "does not exist"
             yield Problem(
                 code="DAT001",
                 key=f"data.datasets[{index}].path",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,9 +150,9 @@ def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
         "model.components.vae.path": model.components.vae.path,
     }
     for key, text in places.items():
-        if text is None or Path(text).is_dir():
+        if text is None or os.path.isdir(text):
             continue
-        if Path(text).is_file():
+        if os.path.isfile(text):
             if not text.endswith(".safetensors"):
                 yield Problem(
                     code="CFG022",
@@ -170,7 +171,7 @@ def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
 
 
 def hub_keys_on_hub(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.path is None or not Path(config.model.path).is_dir():
+    if config.model.path is None or not os.path.isdir(config.model.path):
         return
     if config.model.revision is not None:
         yield Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def style_reference_usable(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
     folder = config.eval.style_reference
     if folder is None:
         return
-    if not Path(folder).is_dir():
+    if not os.path.isdir(folder):
         yield Problem(
             code="DAT001",
             key="eval.style_reference",

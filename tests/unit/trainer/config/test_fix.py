@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.fix import apply_patch
@@ -99,6 +99,7 @@ LINES = st.sampled_from(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(LINES, unique=True, max_size=9))
 def test_any_mixture_of_mistakes_is_stable_after_one_call(lines: list[str]) -> None:
     """The result parses, a second call changes nothing, comments on kept lines survive."""
@@ -112,6 +113,11 @@ def test_any_mixture_of_mistakes_is_stable_after_one_call(lines: list[str]) -> N
             assert "# only a comment" in once
         if "steps" in once and "# five" in text:
             assert "# five" in once
+
+
+def test_two_wrong_names_for_one_key(tmp_path: Path) -> None:
+    """The first gets the name; the second is left for the user to decide."""
+    assert fixed(tmp_path, "[train]\nstesp = 1\nstpes = 2\n") == "[train]\nsteps = 1\nstpes = 2\n"
 
 
 def test_other_formats_are_left_alone(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.layers import Layer, Origin, join, leaves, merge, nested, split, value_at
@@ -43,6 +43,7 @@ def last_setter(layers: list[Any], path: str) -> int:
     return found
 
 
+@settings(deadline=None)
 @given(LAYERS)
 def test_origin_names_the_last_layer_that_set_the_value(data: list[dict[str, Any]]) -> None:
     """B04 acceptance 4: for every leaf of any stack of layers."""
@@ -55,6 +56,7 @@ def test_origin_names_the_last_layer_that_set_the_value(data: list[dict[str, Any
         assert value_at(data[number], path) == value
 
 
+@settings(deadline=None)
 @given(LAYERS)
 def test_merging_leaves_its_input_alone(data: list[dict[str, Any]]) -> None:
     """Layers are shared between calls; a merge that wrote into one would leak values."""

@@ -215,3 +215,18 @@ def test_an_effective_configuration_reads_back_equal(tmp_path: Path) -> None:
     again = resolve(stored, env={})
     assert again.findings == []
     assert again.config == first.config
+
+
+def test_resolving_a_toml_job_imports_no_other_parser(tmp_path: Path) -> None:
+    """Every command of the client pays for it: tomlkit, yaml and the sources stay unread."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys\n"
+        "from trainer.config.resolve import resolve\n"
+        f"assert resolve({JOB!r}, env={{}}).config is not None\n"
+        "print(sorted({'tomlkit', 'yaml', 'rich'} & sys.modules.keys()))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
