@@ -108,6 +108,9 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("confirm.yes", "y", "answer(True)", "Yes"),
         Key("confirm.no", "n,escape,enter", "answer(False)", "No"),
     ),
+    "help": (
+        Key("help.close", "escape,q,question_mark,enter", "dismiss", "Close"),
+    ),
     "global": (
         _hidden("global.dashboard", "1", "go('dashboard')", "Dashboard"),
         _hidden("global.jobs", "2", "go('jobs')", "Jobs", verb="jobs"),
@@ -127,7 +130,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
 
 TITLES = {
     "list": "Lists",
-    "filter": "Jobs and presets",
+    "filter": "Filter of jobs and presets",
     "jobs": "A job",
     "detail": "Job detail",
     "log": "Log",
@@ -136,6 +139,7 @@ TITLES = {
     "presets": "Presets",
     "form": "Forms",
     "confirm": "Questions",
+    "help": "Key sheet",
     "global": "Everywhere",
 }
 NAMES = {

@@ -77,7 +77,6 @@ class Form(ModalScreen[None]):
                 yield Label(field.label, markup=False)
                 yield Input(field.value, placeholder=field.hint, id=field.id)
             yield Static("", classes="problem", markup=False)
-            yield Static("enter submit    tab next field    esc leave", classes="hint")
         yield KeyBar()
 
     def on_mount(self) -> None:

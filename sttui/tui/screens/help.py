@@ -10,13 +10,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sttui.tui.ink import text_of
-from sttui.tui.keys import KEYS, TITLES, key_name
+from sttui.tui.keys import KEYS, TITLES, bindings, key_name
 from sttui.tui.spans import Line
 from sttui.tui.widgets.key_bar import KeyBar
 
 
 class Help(ModalScreen[None]):
-    BINDINGS = [("escape,q,question_mark,enter", "dismiss", "Close")]  # noqa: RUF012
+    BINDINGS = bindings("help")
     DEFAULT_CSS = """
     Help > .dialog { width: 76; height: 90%; }
     """

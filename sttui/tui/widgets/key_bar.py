@@ -33,7 +33,9 @@ class Hint:
         return len(self.name) + 1 + len(self.title)
 
 
-def hints(active: Iterable[ActiveBinding], *, may_change: bool) -> list[Hint]:
+def hints(
+    active: Iterable[ActiveBinding], *, may_change: bool, at_root: bool = False
+) -> list[Hint]:
     """One hint per entry of the key table, in the order of nearness; the last ones last."""
     found: dict[str, Hint] = {}
     for entry in active:
@@ -43,7 +45,10 @@ def hints(active: Iterable[ActiveBinding], *, may_change: bool) -> list[Hint]:
             continue
         if known is not None and known.mutates and not may_change:
             continue
-        found[binding.id] = Hint(binding.key, key_name(binding.key), binding.description)
+        usual = known.key.split(",") if known is not None else []
+        name = usual[0] if binding.key in usual else binding.key
+        title = "Quit" if binding.id == "global.quit" and at_root else binding.description
+        found[binding.id] = Hint(binding.key, key_name(name), title)
     tail = [found.pop(id) for id in LAST if id in found]
     return [*found.values(), *tail]
 
@@ -82,7 +87,11 @@ class KeyBar(Widget):
         may_change = not getattr(getattr(self.app, "options", None), "read_only", False)
         active = self.screen.active_bindings.values()
         tail = sum(1 for id in LAST if any(a.binding.id == id for a in active))
-        shown = that_fit(hints(active, may_change=may_change), self.size.width, tail=tail)
+        shown = that_fit(
+            hints(active, may_change=may_change, at_root=len(self.app.screen_stack) == 1),
+            self.size.width,
+            tail=tail,
+        )
         if shown != self._hints:
             self._hints = shown
             self.refresh()
