@@ -181,6 +181,7 @@ def show(
     rows = [
         {"key": path, "value": value, "origin": str(result.origin(path))}
         for path, value in leaves(result.effective())
+        if path != "schema"
     ]
     columns = [
         column("key"),

@@ -119,3 +119,13 @@ def test_every_family_introduces_itself(family: str) -> None:
     for link in note.links:
         assert link.removeprefix("https://huggingface.co/") in repositories
     assert any(name.startswith(f"{family}/") for name in PRESETS)
+
+
+def test_the_example_of_the_readme_works(tmp_path: Path) -> None:
+    """Pasted into a file beside a folder of pictures, it lints clean."""
+    block = re.search(r"```toml\n(.*?)```", (BUILT_IN / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "pictures").mkdir()
+    path = tmp_path / "job.toml"
+    path.write_text(block[1])
+    assert resolve(path, env={}).findings == []
