@@ -13,6 +13,17 @@ def plain_text(lines: Iterable[Line]) -> str:
     return "\n".join("".join(part for part, _ in line) for line in lines)
 
 
+def whole_spans(line: Line, width: int) -> Line:
+    """The spans that fit from the left; none is cut in half."""
+    used, kept = 0, []
+    for text, name in line:
+        used += len(text)
+        if used > width:
+            break
+        kept.append((text, name))
+    return kept
+
+
 def merge(cells: Iterable[Span]) -> Line:
     """Neighbours of one ink as one span."""
     line: Line = []

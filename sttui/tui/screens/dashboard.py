@@ -42,7 +42,7 @@ class Dashboard(JobActions, StuneScreen):
     _asking = False
 
     def body(self) -> ComposeResult:
-        yield Static("", id="host", markup=False)
+        yield Static("", id="host", classes="lines", markup=False)
         with Vertical(id="work"):
             with Vertical(id="left"):
                 yield Static("Jobs", id="jobs-title", classes="title", markup=False)
@@ -50,7 +50,7 @@ class Dashboard(JobActions, StuneScreen):
                 yield Plot("Loss", ascii=self.app.options.ascii, id="loss")
             with Vertical(id="right"):
                 yield Static("Last events", classes="title", markup=False)
-                yield Static("", id="events", markup=False)
+                yield Static("", id="events", classes="lines", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -16,7 +16,7 @@ from sttui.tui.keys import bindings
 from sttui.tui.options import Options
 from sttui.tui.screens.base import StuneScreen
 from sttui.tui.screens.job_actions import JobActions
-from sttui.tui.spans import Line
+from sttui.tui.spans import Line, whole_spans
 from sttui.tui.state import select
 from sttui.tui.state.store import HostState
 from sttui.tui.tabs.checkpoints import CheckpointsTab
@@ -55,7 +55,7 @@ class JobScreen(JobActions, StuneScreen):
         return ("Jobs", job.name if job else self.job_id)
 
     def body(self) -> ComposeResult:
-        yield Static("", id="head", markup=False)
+        yield Static("", id="head", classes="lines", markup=False)
         with TabbedContent(initial=self.first_tab, id="tabs"):
             for name, (title, make) in TABS.items():
                 with TabPane(title, id=name):
@@ -134,4 +134,4 @@ def head_lines(job: JobRecord, state: HostState, options: Options, width: int) -
     if job.started_at:
         until = job.ended_at or time.time() + state.clock_offset_s
         second.append((f"  after {values.duration(until - job.started_at)}", "dim"))
-    return [first, second]
+    return [whole_spans(first, width), whole_spans(second, width)]

@@ -49,7 +49,7 @@ class Presets(StuneScreen):
         with Container(id="panes"):
             yield VirtualTable(COLUMNS, empty="loading …", id="presets")
             with VerticalScroll(id="side", can_focus=False):
-                yield Static("", id="text", markup=False)
+                yield Static("", id="text", classes="lines", markup=False)
 
     def show(self, state: HostState) -> None:
         if state.online and not self._asked:

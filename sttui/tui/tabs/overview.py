@@ -75,7 +75,7 @@ class OverviewTab(JobTab):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="overview-scroll"):
-            yield Static("loading …", id="facts", markup=False)
+            yield Static("loading …", id="facts", classes="lines", markup=False)
 
     def take_focus(self) -> None:
         self.query_one("#overview-scroll").focus()
