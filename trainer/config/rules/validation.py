@@ -85,6 +85,7 @@ def style_reference_usable(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
     if not (config.validation.enabled and config.validation.prompts):
         yield Problem(
             code="CFG094",
+            idle=True,
             key="eval.style_reference",
             message="the style distance is measured on validation pictures, and there are none",
             fix="add validation.prompts",
