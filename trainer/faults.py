@@ -1,7 +1,8 @@
 """Named points at which a test may break the process (beyond.md §1.4).
 
 `STUNE_FAULT="ckpt.manifest@2=kill"` kills the process (SIGKILL) at the second pass of that point;
-`=term` sends SIGTERM, `=enospc` raises a full-disk error there. Without the variable a point costs one comparison.
+`=term` sends SIGTERM, `=enospc` raises a full-disk error there. Without the variable a point costs
+one comparison.
 """
 
 from __future__ import annotations
