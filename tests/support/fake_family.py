@@ -1,0 +1,88 @@
+"""A family whose encoders are a few lines: deterministic, counted, and able to fail on request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.catalog import family_facts
+from trainer.config.schema.root import JobConfig
+from trainer.rng import normal
+
+
+class FakeFamily:
+    """Latents are means of 8 x 8 blocks plus keyed noise; text is the hash of the caption."""
+
+    def __init__(self, **identity: str) -> None:
+        self.facts = replace(family_facts("flux"), pixel_multiple=16, default_resolution=64)
+        self.identities = {"text": "text-1", "vae": "vae-1", "denoiser": "denoiser-1"} | identity
+        self.loaded: set[str] = set()
+        self.loads: Counter[str] = Counter()
+        self.captions: list[str] = []
+        self.num_pictures = 0
+        self.batch_matters = False  # as with kernels that sum differently for other batch sizes
+        self.log: Path | None = None  # one line per encoded picture, across processes
+
+    def load(self, which: str) -> None:
+        if which not in self.loaded:
+            self.loads[which] += 1
+            self.loaded.add(which)
+
+    def unload(self, which: str) -> None:
+        self.loaded.discard(which)
+
+    def identity(self, which: str) -> str:
+        return self.identities[which]
+
+    def encode_text(self, captions: Sequence[str]) -> list[dict[str, Tensor]]:
+        assert "text" in self.loaded
+        self.captions += captions
+        entries = []
+        for caption in captions:
+            digest = torch.tensor(list(blake2b(caption.encode(), digest_size=6).digest()))
+            length = 1 + len(caption) % 3
+            entries.append(
+                {
+                    "embeds": digest.to(torch.bfloat16).repeat(length, 1),
+                    "mask": torch.ones(length, dtype=torch.bool),
+                }
+            )
+        return entries
+
+    def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        pad = torch.nn.utils.rnn.pad_sequence
+        return {key: pad([item[key] for item in items], batch_first=True) for key in items[0]}
+
+    def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
+        assert "vae" in self.loaded
+        self.num_pictures += len(pixels)
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write("".join(f"{seed}\n" for seed in seeds))
+        latents = torch.nn.functional.avg_pool2d(pixels, 8)
+        latents = latents + 0.01 * normal(seeds, latents.shape[1:])
+        if self.batch_matters:
+            latents = latents + 0.001 * pixels.mean()
+        black = pixels.flatten(1).amax(1) == -1  # an all-black picture makes NaN, as fp16 VAEs do
+        return torch.where(black[:, None, None, None], torch.nan, latents)
+
+
+def job(root: Path, *datasets: dict[str, Any], **sections: dict[str, Any]) -> JobConfig:
+    """A job on `datasets` (id and path at least) with its cache below `root`."""
+    data = {"defaults": {"resolution": "64px2"}} | sections.pop("data", {})
+    return JobConfig.model_validate(
+        {
+            "model": {"family": "flux", "path": "fake"},
+            "data": data | {"datasets": list(datasets)},
+            "cache": {"root": str(root / "cache"), "batch_size": 3},
+            "train": {"steps": 1, "batch_size": 2},
+        }
+        | sections
+    )
