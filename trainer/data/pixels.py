@@ -79,6 +79,8 @@ def _demand_believable(width: int, height: int) -> None:
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, without making Pillow decode a PNG in search of it."""
+    if image.format == "TIFF":  # Pillow turns these by itself, size included
+        return 1
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1
     value = image.getexif().get(_ORIENTATION, 1)

@@ -1,0 +1,228 @@
+"""The index follows its folder: only what changed is looked at, and nothing is missed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.support import child
+from tests.support.pictures import make_folder
+from trainer.data import index as module
+from trainer.data.files import list_pictures
+from trainer.data.index import Index
+from trainer.errors import DataError
+
+
+class Looked:
+    """Counts which files were opened for their header, their caption and their content."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.headers: list[str] = []
+        self.captions: list[str] = []
+        self.contents: list[str] = []
+        for name, log in (
+            ("picture_size", self.headers),
+            ("read_caption_file", self.captions),
+            ("_hash", self.contents),
+        ):
+            monkeypatch.setattr(module, name, self._logged(getattr(module, name), log))
+
+    @staticmethod
+    def _logged(function, log):
+        def logged(path):
+            log.append(path.name)
+            return function(path)
+
+        return logged
+
+    def clear(self) -> None:
+        for log in (self.headers, self.captions, self.contents):
+            log.clear()
+
+
+@pytest.fixture
+def looked(monkeypatch) -> Looked:
+    return Looked(monkeypatch)
+
+
+def scanned(root: Path, database: Path) -> Index:
+    index = Index(root, database)
+    index.scan(lambda done: None)
+    index.hash_contents(1, lambda done: None)
+    return index
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_folder(tmp_path / "set", 5)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "index" / "set.db"
+
+
+def test_second_scan_opens_nothing(folder, database, looked):
+    """Without a change no header, caption or content is read again."""
+    scanned(folder, database)
+    assert len(looked.headers) == len(looked.captions) == len(looked.contents) == 5
+    looked.clear()
+    assert len(list(scanned(folder, database).rows())) == 5
+    assert looked.headers == looked.captions == looked.contents == []
+
+
+def test_only_the_changed_picture_is_read_again(folder, database, looked):
+    """A new picture under an old name is noticed, its content hashed anew."""
+    before = {r.relpath: r.content for r in scanned(folder, database).rows()}
+    looked.clear()
+    Image.new("RGB", (70, 70)).save(folder / "p001.png")
+    after = {r.relpath: r.content for r in scanned(folder, database).rows()}
+    assert looked.headers == looked.contents == ["p001.png"]
+    assert {k for k in before if before[k] != after[k]} == {"p001.png"}
+
+
+def test_replacement_with_the_same_size_and_time_is_noticed(folder, database):
+    """Even a file that imitates size and time of the old one has another inode."""
+    path = folder / "p001.png"
+    before = {r.relpath: r.content for r in scanned(folder, database).rows()}
+    info = path.stat()
+    other = bytearray(path.read_bytes())
+    other[-20] ^= 1
+    (folder / "new").write_bytes(other)
+    os.utime(folder / "new", ns=(info.st_atime_ns, info.st_mtime_ns))
+    os.replace(folder / "new", path)
+    after = {r.relpath: r.content for r in scanned(folder, database).rows()}
+    assert before["p001.png"] != after["p001.png"]
+
+
+def test_edited_caption_does_not_touch_the_picture(folder, database, looked):
+    """A caption change costs one small read, no header and no hash."""
+    scanned(folder, database)
+    looked.clear()
+    (folder / "p002.txt").write_text("a new caption")
+    rows = {r.relpath: r.text for r in scanned(folder, database).rows()}
+    assert rows["p002.png"] == "a new caption"
+    assert (looked.headers, looked.captions, looked.contents) == ([], ["p002.txt"], [])
+
+
+def test_removed_and_added_files_are_followed(folder, database):
+    """The index lists what the folder holds now, and captions come and go with their files."""
+    scanned(folder, database)
+    (folder / "p000.png").unlink()
+    (folder / "p003.txt").unlink()
+    (folder / "sub").mkdir()
+    shutil.copy(folder / "p001.png", folder / "sub" / "new.jpg")
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert sorted(rows) == ["p001.png", "p002.png", "p003.png", "p004.png", "sub/new.jpg"]
+    assert rows["p003.png"].text is None
+    assert rows["sub/new.jpg"].content == rows["p001.png"].content
+
+
+def test_broken_file_stays_visible_until_it_is_mended(folder, database, looked):
+    """The reason is kept without reading again; a repaired file is taken up."""
+    good = (folder / "p001.png").read_bytes()
+    (folder / "p001.png").write_bytes(b"")
+    scanned(folder, database)
+    looked.clear()
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows["p001.png"].reason == "the file is empty"
+    assert looked.headers == []
+    (folder / "p001.png").write_bytes(good)
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows["p001.png"].reason is None
+    assert rows["p001.png"].content
+
+
+def test_link_to_nowhere_is_looked_at_every_time(folder, database):
+    """A broken link is a row with a reason, and heals when its target appears."""
+    (folder / "link.png").symlink_to(folder.parent / "later.png")
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows["link.png"].reason
+    shutil.copy(folder / "p000.png", folder.parent / "later.png")
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows["link.png"].reason is None
+
+
+def test_name_that_is_not_utf8_is_reported(folder, database):
+    """A name that cannot be written down is a visible row, not a crash."""
+    shutil.copy(folder / "p000.png", os.fsencode(folder) + b"/\xff.png")
+    reasons = {r.relpath: r.reason for r in scanned(folder, database).rows()}
+    assert reasons["\\udcff.png"] == "its name is not UTF-8 text"
+    assert len(reasons) == 6
+
+
+def test_unreadable_caption_files_say_why(folder, database):
+    """Empty and non-UTF-8 caption files have a reason; a byte order mark is no text."""
+    (folder / "p000.txt").write_text(" \n\n")
+    (folder / "p001.txt").write_bytes(b"caf\xe9")
+    (folder / "p002.txt").write_bytes(b"\xef\xbb\xbf one \r\n\r\n two\n")
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows["p000.png"].text_reason == "p000.txt is empty"
+    assert "not UTF-8" in (rows["p001.png"].text_reason or "")
+    assert rows["p002.png"].text == "one\ntwo"
+
+
+def test_scan_killed_in_the_middle_goes_on(tmp_path, database, monkeypatch, looked):
+    """SIGKILL after the second commit: what was committed is not read again."""
+    monkeypatch.setattr(module, "CHUNK", 4)
+    folder = make_folder(tmp_path / "set", 14)
+    code = child.run(lambda: scanned(folder, database), "index.after_commit@2=kill")
+    assert code == -signal.SIGKILL
+    looked.clear()
+    assert len(list(scanned(folder, database).rows())) == 14
+    assert len(looked.headers) == 6
+
+
+def test_small_pictures_are_not_hashed(folder, database):
+    """Pictures that will not be used are not read."""
+    index = Index(folder, database)
+    index.scan(lambda done: None)
+    index.hash_contents(65, lambda done: None)
+    assert {r.content for r in index.rows()} == {None}
+
+
+def test_missing_folder_is_a_data_error(tmp_path, database):
+    """No folder: DAT001 with the path."""
+    with pytest.raises(DataError) as error:
+        scanned(tmp_path / "nowhere", database)
+    assert error.value.finding.code == "DAT001"
+    assert str(tmp_path / "nowhere") in error.value.finding.message
+
+
+def test_linked_folders_are_entered_once(folder):
+    """A link back to the folder, or two links to one, do not double or loop."""
+    (folder / "again").symlink_to(folder)
+    outside = make_folder(folder.parent / "outside", 2)
+    (folder / "one").symlink_to(outside)
+    (folder / "two").symlink_to(outside)
+    (folder / ".hidden").mkdir()
+    shutil.copy(folder / "p000.png", folder / ".hidden" / "x.png")
+    shutil.copy(folder / "p000.png", folder / "._p000.png")
+    found = [f.relpath for f in list_pictures(folder)]
+    assert found == [f"one/p{n:03d}.png" for n in range(2)] + [f"p{n:03d}.png" for n in range(5)]
+
+
+names = st.text("aA-._/é0", min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(names, max_size=12))
+def test_listing_is_sorted_as_the_database_sorts(tmp_path_factory, paths):
+    """The one-pass merge relies on both orders being equal, for any names of files and folders."""
+    root = tmp_path_factory.mktemp("order")
+    for path in paths:
+        parts = [part for part in path.split("/") if part and not part.startswith(".")]
+        if parts:
+            target = root.joinpath(*(f"{p}.d" for p in parts[:-1]), f"{parts[-1]}.png")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+    found = [f.relpath for f in list_pictures(root)]
+    assert found == sorted(found, key=str.encode)
+    assert len(found) == sum(1 for p in root.rglob("*.png") if p.is_file())

@@ -1,0 +1,185 @@
+"""Pictures of every make become upright RGB; broken ones are refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trainer.data.geometry import GeometrySpec, place
+from trainer.data.pixels import BadPicture, crop, picture_size, read_picture
+
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+
+
+def two_halves(size: tuple[int, int] = (40, 20)) -> Image.Image:
+    """Left half red, right half blue."""
+    picture = Image.new("RGB", size, BLUE)
+    picture.paste(RED, (0, 0, size[0] // 2, size[1]))
+    return picture
+
+
+def near(colour, expected, tolerance: int = 6) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(colour, expected, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_the_same_in_header_and_pixels(tmp_path, kind, orientation):
+    """Stored turned, read upright: the header's size is that of the decoded picture."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    upright = two_halves()
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"p.{kind}"
+    stored.save(path, exif=exif, quality=95)
+    assert picture_size(path) == (40, 20)
+    read = read_picture(path, "ffffff")
+    assert read.size == (40, 20)
+    assert near(read.getpixel((4, 10)), RED, 20)
+    assert near(read.getpixel((36, 10)), BLUE, 20)
+
+
+@pytest.mark.parametrize("background", ["00ff00", "#00FF00"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_shows_the_background(tmp_path, mode, background):
+    """Transparent pixels take the configured colour, whatever hides behind them."""
+    picture = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    path = tmp_path / "p.png"
+    if mode == "P":
+        flat = Image.new("P", (8, 8), 1)
+        flat.putpalette([0, 0, 0, 255, 255, 255])
+        flat.paste(0, (0, 0, 4, 8))
+        flat.save(path, transparency=1)
+    else:
+        picture.convert(mode).save(path)
+    read = read_picture(path, background)
+    assert read.mode == "RGB"
+    assert read.getpixel((6, 4)) == (0, 255, 0)
+    assert read.getpixel((1, 4)) == (0, 0, 0)
+
+
+def test_half_transparent_pixels_are_mixed(tmp_path):
+    """Half a red over white is pink."""
+    Image.new("RGBA", (4, 4), (255, 0, 0, 128)).save(tmp_path / "p.png")
+    assert near(read_picture(tmp_path / "p.png", "ffffff").getpixel((1, 1)), (255, 127, 127), 1)
+
+
+def test_cmyk(tmp_path):
+    """A print picture becomes RGB."""
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "p.jpg", quality=95)
+    assert near(read_picture(tmp_path / "p.jpg", "ffffff").getpixel((1, 1)), RED, 12)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_sixteen_bit_grey_keeps_its_scale(tmp_path, kind):
+    """The high byte is kept: a dark 16-bit picture stays dark, a bright one is not clipped."""
+    values = np.array([[0, 256, 32768, 65535]] * 4, dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / f"p.{kind}")
+    read = read_picture(tmp_path / f"p.{kind}", "ffffff")
+    assert [read.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_first_frame_of_an_animation(tmp_path, kind):
+    """Of several frames the first is used."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    path = tmp_path / f"p.{kind}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    assert picture_size(path) == (8, 8)
+    assert read_picture(path, "ffffff").getpixel((4, 4)) == RED
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of that size with next to no data."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+
+
+def test_decompression_bomb_is_refused_by_its_header(tmp_path):
+    """A few bytes that announce ten gigapixels are never decoded."""
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(100_000, 100_000))
+    for read in (picture_size, lambda p: read_picture(p, "ffffff")):
+        with pytest.raises(BadPicture, match="100000 x 100000"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"not a picture at all", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "."),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "."),
+        (b"GIF89a\x00\x00\x00\x00\x00\x00\x00", "."),
+    ],
+)
+def test_files_without_a_picture_say_why(tmp_path, content, reason):
+    """Empty, foreign and cut-off files are bad for good, with a reason."""
+    path = tmp_path / "p.png"
+    path.write_bytes(content)
+    with pytest.raises(BadPicture, match=reason) as error:
+        picture_size(path)
+    assert error.value.lasting
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_truncated_picture_passes_the_header_and_fails_the_decoder(tmp_path, kind):
+    """A file that lost its tail has a size but no pixels."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, {"jpg": "jpeg"}.get(kind, kind))
+    path = tmp_path / f"p.{kind}"
+    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    if kind != "webp":  # its container is checked at once
+        assert picture_size(path) == (64, 64)
+    with pytest.raises(BadPicture):
+        read_picture(path, "ffffff")
+
+
+def test_refusal_of_the_file_system_may_pass(tmp_path):
+    """A file that is not there is not remembered as broken."""
+    with pytest.raises(BadPicture) as error:
+        picture_size(tmp_path / "gone.png")
+    assert not error.value.lasting
+
+
+def test_floating_point_picture_is_refused(tmp_path):
+    """There is no telling what its white is."""
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "p.tiff")
+    with pytest.raises(BadPicture, match="floating-point"):
+        read_picture(tmp_path / "p.tiff", "ffffff")
+
+
+def test_crop_cuts_the_placed_box(tmp_path):
+    """The tensor is the placed part, in -1..1, channels first."""
+    picture = two_halves((128, 64))
+    spec = GeometrySpec(area=64 * 64, align=16, aspect="square", position="corner")
+    pixels = crop(picture, place(128, 64, spec))
+    assert pixels.shape == (3, 64, 64)
+    assert torch.equal(pixels[:, 5, 5], torch.tensor([1.0, -1.0, -1.0]))
+    right = crop(picture, place(128, 64, GeometrySpec(area=64 * 64, align=16, aspect="square")))
+    assert right[0, 5, 2] == 1
+    assert right[2, 5, 62] == 1
