@@ -184,15 +184,21 @@ CODES: dict[str, str] = {
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",
     "DAT102": "The disk has no room for the cache. Everything encoded so far is kept.",
     # --- models and adapters -------------------------------------------------------------
-    "ENV001": "A model, or one of its components, cannot be loaded: the folder or file is missing or "
-    "not in the expected layout, or the hub repository cannot be reached.",
+    "ENV001": "A model, or one of its components, cannot be loaded: the folder or file is missing "
+    "or not in the expected layout, or the hub repository cannot be reached.",
+    "ENV002": "A checkpoint is of another class or kind than the family trains: its configuration "
+    "says so. Set `model.family` to what the checkpoint is.",
+    "ENV003": "A checkpoint lacks tensors of the model; they are never replaced by random numbers.",
     "LOR001": "A saved adapter did not verify when it was read back. It was moved aside and is not "
     "to be used; the training state is intact.",
     "LOR002": "No module of the model matches the adapter's targets.",
     "LOR003": "An adapter file cannot be read, or is in a layout that is not known.",
     "LOR004": "An adapter file does not fit the model: tensors are missing, unknown or of other "
     "shapes.",
-    "LOR005": "All up-projections of the adapter are zero although it was trained: it does nothing.",
+    "LOR006": "An adapter that was read back gives another output than the one in memory. It was "
+    "moved aside and is not to be used; the training state is intact.",
+    "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
+    "nothing.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",

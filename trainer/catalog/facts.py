@@ -52,9 +52,11 @@ class FamilyFacts:
 
     key: str
     display_name: str
+    architecture: str  # name in the header of adapter files (modelspec.architecture)
     modality: str = "image"
     denoiser_slot: str  # "unet" or "transformer": pipeline attribute and sub-folder
     denoiser_class: str  # dotted
+    denoiser_config: dict[str, Any] = field(default_factory=dict)  # tells the family from kin
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
     pipeline_class: str

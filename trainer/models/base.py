@@ -20,6 +20,8 @@ from trainer.catalog.facts import FamilyFacts, Prediction
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
 from trainer.models import load
+from trainer.models.identity import identity
+from trainer.models.source import Source
 from trainer.rng import normal
 
 Which = Literal["text", "vae", "denoiser"]
@@ -52,7 +54,7 @@ class Family(ABC):
         self.dtype = dtype
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
-        self.source = load.Source.of(model, self.facts)
+        self.source = Source.of(model, self.facts)
 
     # --- loading ---------------------------------------------------------------------------
 
@@ -67,7 +69,8 @@ class Family(ABC):
         elif which == "vae" and "vae" not in self.modules:
             self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
         elif which == "denoiser" and "denoiser" not in self.modules:
-            self.modules["denoiser"] = self._frozen(load.denoiser(self.source, self.dtype))
+            denoiser = load.denoiser(self.source, self.denoiser_dtype)
+            self.modules["denoiser"] = self._frozen(denoiser)
 
     def _frozen(self, module: nn.Module) -> nn.Module:
         return module.to(self.device).requires_grad_(False).eval()
@@ -92,10 +95,19 @@ class Family(ABC):
             return DTYPES[chosen]
         return torch.float32 if self.facts.vae_fp32 else self.dtype
 
+    @property
+    def denoiser_dtype(self) -> torch.dtype:
+        """As configured for a frozen base; trained weights have their own precision."""
+        chosen = self.model.components.denoiser.dtype
+        if chosen is None or self.model.mode == "full":
+            return self.dtype
+        return DTYPES[chosen]
+
     def identity(self, which: Which) -> str:
         """Digest of weights, configuration, precision and encode version of a component group."""
-        dtype = self.vae_dtype if which == "vae" else self.dtype
-        return load.identity(self.source, which, (str(dtype), self.encode_version, *self.traits))
+        dtypes = {"vae": self.vae_dtype, "denoiser": self.denoiser_dtype}
+        dtype = str(dtypes.get(which, self.dtype))
+        return identity(self.source, which, (dtype, self.encode_version, *self.traits))
 
     @property
     def traits(self) -> tuple[Any, ...]:
@@ -151,6 +163,33 @@ class Family(ABC):
         return vae.decode(raw.to(self.device, vae.dtype), return_dict=False)[0]
 
     # --- training and sampling -------------------------------------------------------------
+
+    @abstractmethod
+    def probe_latents(self) -> tuple[int, int, int]:
+        """Shape [C, h, w] of the smallest latents that the denoiser takes."""
+
+    @abstractmethod
+    def probe_text(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of a short text entry."""
+
+    @torch.no_grad()
+    def probe(self) -> Tensor:
+        """Prediction for one fixed small input: two states that act alike give the same."""
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(shape: Sequence[int]) -> Tensor:
+            return torch.randn(1, *shape, generator=generator).to(self.device)
+
+        noisy = draw(self.probe_latents())
+        text = {key: draw(shape) for key, shape in self.probe_text().items()}
+        time = torch.tensor([0.5 if self.alphas_cumprod is None else 500], device=self.device)
+        sizes = torch.tensor([[64, 64, 0, 0, 64, 64]], device=self.device)
+        training = self.denoiser.training
+        self.denoiser.eval()
+        try:
+            return self.forward(noisy, time, text, sizes).float().cpu()
+        finally:
+            self.denoiser.train(training)
 
     @abstractmethod
     def forward(

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.flux import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
 
 
-class Flux(Family):
+class Flux(PackedFlow):
     facts = FACTS
 
     @property
@@ -64,33 +65,28 @@ class Flux(Family):
         self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
     ) -> Tensor:
         batch, _, height, width = noisy.shape
-        tokens = pack(noisy.to(self.dtype))
-        embeds = text["prompt_embeds"].to(self.dtype)
+        dtype, device = self.denoiser_dtype, noisy.device
+        tokens = pack(noisy.to(dtype))
+        embeds = text["prompt_embeds"].to(dtype)
         out = self.denoiser(
             hidden_states=tokens,
             encoder_hidden_states=embeds,
-            pooled_projections=text["pooled_prompt_embeds"].to(self.dtype),
+            pooled_projections=text["pooled_prompt_embeds"].to(dtype),
             timestep=time,
-            img_ids=image_ids(height, width, noisy.device, self.dtype),
-            txt_ids=text_ids(embeds.shape[1], noisy.device, self.dtype),
-            guidance=self._guidance(batch, noisy.device),
-            joint_attention_kwargs=self._attention(text, tokens.shape[1]),
+            img_ids=image_ids(height, width, device, dtype),
+            txt_ids=text_ids(embeds.shape[1], device, dtype),
+            guidance=self.guidance(batch, device, self.model.options.flux.guidance),
+            joint_attention_kwargs=self.attention(text, tokens.shape[1]),
             return_dict=False,
         )[0]
         return unpack(out, height, width)
 
-    def _guidance(self, batch: int, device: torch.device) -> Tensor | None:
-        if not self.denoiser.config.guidance_embeds:
-            return None
-        return torch.full((batch,), self.model.options.flux.guidance, device=device)
-
-    def _attention(self, text: Mapping[str, Tensor], image_tokens: int) -> dict[str, Tensor] | None:
-        """Boolean mask [B, 1, 1, L + S]: text padding hidden, all image tokens visible."""
-        if "mask" not in text:
-            return None
-        mask = text["mask"]
-        image = mask.new_ones((mask.shape[0], image_tokens))
-        return {"attention_mask": torch.cat([mask, image], 1)[:, None, None, :]}
+    def probe_text(self) -> dict[str, tuple[int, ...]]:
+        config = self.denoiser.config
+        return {
+            "prompt_embeds": (8, config.joint_attention_dim),
+            "pooled_prompt_embeds": (config.pooled_projection_dim,),
+        }
 
     def pipeline(self) -> Any:
         return self._pipeline(text=False)
@@ -121,12 +117,11 @@ class Flux(Family):
                 "negative_pooled_prompt_embeds": self.batched(negative, "pooled_prompt_embeds"),
             }
         if "mask" in text:
-            patches = (request.height // 2) * (request.width // 2) // self.pixels_per_latent**2
-            mask = {"mask": text["mask"][None].to(self.device)}
-            kwargs["joint_attention_kwargs"] = self._attention(mask, patches)
+            mask = text["mask"]
+            if "true_cfg_scale" in kwargs and negative is not None:
+                mask = mask | negative["mask"]  # the pipeline has one mask for both passes
+            tokens = self.image_tokens(request.height, request.width)
+            kwargs["joint_attention_kwargs"] = self.attention(
+                {"mask": mask[None].to(self.device)}, tokens
+            )
         return kwargs
-
-    @property
-    def pixels_per_latent(self) -> int:
-        vae: Any = self.modules["vae"]
-        return 2 ** (len(vae.config.block_out_channels) - 1)

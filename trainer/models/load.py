@@ -1,198 +1,194 @@
-"""Where the parts of a model come from: a diffusers folder, a hub repository, a single file.
+"""Load one component: the class that the family names, with every weight from the checkpoint.
 
-A hub id is first brought to a local snapshot of just the needed sub-folders; from then on there
-are only local paths. Missing or wrong files become findings that name the place and the remedy.
+A library that meets a wrong or incomplete file may fill the gaps with random numbers and only log
+it. Here the configuration's class is compared first, and a tensor that the checkpoint lacks is an
+error that names it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from trainer.catalog import load as load_dotted
-from trainer.catalog.facts import FamilyFacts, TextEncoderFact
-from trainer.config.schema.model import ComponentConfig, ModelConfig
+from trainer.catalog.facts import TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
+from trainer.models.source import Place, Source, missing
 
 T = TypeVar("T")
-WEIGHT_ENDINGS = (".safetensors", ".bin", ".gguf")
+TEXT_PREFIXES = ("cond_stage_model.", "conditioner.embedders.")
 
 
-@dataclass
-class Source:
-    """Paths of one model; `folder` is local once resolved."""
-
-    model: ModelConfig
-    facts: FamilyFacts
-    path: str
-    _folders: dict[str, Path] = field(default_factory=dict)
-
-    @staticmethod
-    def of(model: ModelConfig, facts: FamilyFacts) -> Source:
-        flavour = facts.flavours[model.flavour or facts.default_flavour]
-        return Source(model, facts, model.path or flavour.repo)
-
-    @property
-    def is_file(self) -> bool:
-        return Path(self.path).is_file()
-
-    @property
-    def repository(self) -> str:
-        """Folder or hub id that has the parts which a single file lacks."""
-        flavour = self.facts.flavours[self.model.flavour or self.facts.default_flavour]
-        return flavour.repo if self.is_file else self.path
-
-    def folder(self, subfolder: str, path: str | None = None) -> Path:
-        """Local folder of a component, downloaded when `path` is a hub id."""
-        where = path or self.repository
-        key = f"{where}:{subfolder}"
-        if key not in self._folders:
-            root = Path(where) if Path(where).exists() else snapshot(where, subfolder, self.model)
-            self._folders[key] = self._existing(root, subfolder, where)
-        return self._folders[key]
-
-    def _existing(self, root: Path, subfolder: str, where: str) -> Path:
-        target = root / subfolder if (root / subfolder).is_dir() else root
-        if target == root and not (root / "config.json").exists() and subfolder != "":
-            raise _missing(where, f"it has no sub-folder {subfolder!r}")
-        return target
-
-    @cached_property
-    def scheduler_config(self) -> dict[str, Any]:
-        path = self.folder("scheduler") / "scheduler_config.json"
-        return json.loads(path.read_text())
-
-    @cached_property
-    def pipeline_config(self) -> dict[str, Any]:
-        """`model_index.json`, where the checkpoint has one."""
-        root = Path(self.repository)
-        if not root.exists():
-            root = snapshot(self.repository, "", self.model)
-        path = root / "model_index.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-
-def snapshot(repository: str, subfolder: str, model: ModelConfig) -> Path:
-    """Local copy of a hub repository, restricted to one sub-folder."""
-    if repository.startswith(("/", ".", "~")):
-        raise _missing(repository, "the path does not exist")
-    from huggingface_hub import snapshot_download
-
-    patterns = ["model_index.json", f"{subfolder}/*"] if subfolder else ["model_index.json"]
-    try:
-        return Path(snapshot_download(repository, revision=model.revision, allow_patterns=patterns))
-    except Exception as error:  # the hub client raises many kinds, all meaning "not to be had"
-        raise _missing(repository, f"{type(error).__name__}: {error}") from error
-
-
-def _missing(where: str, why: str) -> ConfigError:
-    reason = why.splitlines()[0] if why else "unknown reason"
-    return ConfigError(
-        finding(
-            "ENV001",
-            f"cannot load the model {where}: {reason}",
-            where="model.path",
-            fix="check model.path: a folder in diffusers layout, a .safetensors file, or a hub id "
-            "(gated ones need `hf auth login`)",
-        )
-    )
-
-
-def guarded(where: Path | str, action: Callable[[], T]) -> T:
-    """Turn the many errors of loading into one finding."""
+def attempt(place: str, where: str, action: Callable[[], T]) -> T:
+    """Turn whatever a library raises about a bad file into one finding."""
     try:
         return action()
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise _missing(str(where), f"{type(error).__name__}: {error}") from error
+    except (ConfigError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # damaged files surface as anything from OSError to IndexError
+        raise missing(place, f"{type(error).__name__}: {error}", where) from error
 
 
 def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
     import transformers
 
-    folder = source.folder(fact.tokenizer_slot)
+    folder = source.folder(fact.tokenizer_slot, weights=False)
     name = fact.tokenizer_class.rpartition(".")[2]
     cls = getattr(transformers, name, None) or transformers.AutoTokenizer
-    return guarded(folder, lambda: cls.from_pretrained(folder))
+    return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
 
 def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> nn.Module:
-    folder = source.folder(fact.slot)
     cls = load_dotted(fact.model_class.replace(".", ":", 1))
-    return guarded(folder, lambda: cls.from_pretrained(folder, dtype=dtype))
+    carried = carried_text(source)
+    if carried and fact.model_class.startswith("transformers.CLIP"):
+        return _carried_clip(source, fact, cls, dtype)
+    place = source.text(fact.slot)
+    _check_type(place, cls)
+
+    def load() -> Any:
+        return cls.from_pretrained(
+            place.folder, dtype=dtype, variant=place.variant, output_loading_info=True
+        )
+
+    module, info = attempt(str(place.folder), place.where, load)
+    return _complete(module, info["missing_keys"], place)
+
+
+def carried_text(source: Source) -> bool:
+    """Whether `model.path` is one file that has text encoders inside, as merges have."""
+    if not source.is_file:
+        return False
+    from safetensors import safe_open
+
+    def look() -> bool:
+        with safe_open(source.path, framework="pt") as file:
+            return any(key.startswith(TEXT_PREFIXES) for key in file.keys())  # noqa: SIM118
+
+    return attempt(source.path, "model.path", look)
+
+
+def _carried_clip(source: Source, fact: TextEncoderFact, cls: Any, dtype: torch.dtype) -> nn.Module:
+    """A CLIP out of a single file in the original layout, by diffusers' own conversion."""
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+    from safetensors import safe_open
+
+    folder = source.folder(fact.slot, weights=False)
+
+    def load() -> Any:
+        with safe_open(source.path, framework="pt") as file:
+            names = [k for k in file.keys() if k.startswith(TEXT_PREFIXES)]  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in names}
+        return create_diffusers_clip_model_from_ldm(
+            cls, tensors, config=str(folder), torch_dtype=dtype
+        )
+
+    module = attempt(source.path, "model.path", load)
+    return _complete(module, _unfilled(module), Place(folder, (), single_file=True))
 
 
 def vae(source: Source, dtype: torch.dtype) -> nn.Module:
-    return _component(source, source.model.components.vae, "vae", source.facts.vae_class, dtype)
+    place = source.component("vae", source.model.components.vae, "vae")
+    return _component(place, source.facts.vae_class, dtype, source.model.family)
 
 
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
     facts = source.facts
-    config = source.model.components.denoiser
-    return _component(source, config, facts.denoiser_slot, facts.denoiser_class, dtype)
+    place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")
+    return _component(place, facts.denoiser_class, dtype, facts.key, facts.denoiser_config)
 
 
 def _component(
-    source: Source, config: ComponentConfig, slot: str, dotted: str, dtype: torch.dtype
+    place: Place,
+    dotted: str,
+    dtype: torch.dtype,
+    family: str,
+    expected: dict[str, Any] | None = None,
 ) -> nn.Module:
     cls = load_dotted(dotted.replace(".", ":", 1))
-    subfolder = config.subfolder or slot
-    single = config.path or source.path
-    if Path(single).is_file():
-        base = source.repository
-        return guarded(
-            single,
-            lambda: cls.from_single_file(single, config=base, subfolder=slot, torch_dtype=dtype),
+    _check_class(place, cls.__name__, family, expected or {})
+    if place.single_file:
+        file = str(place.weights[0])
+
+        def load_file() -> Any:
+            return cls.from_single_file(file, config=str(place.folder), torch_dtype=dtype)
+
+        module = attempt(file, place.where, load_file)
+        return _complete(module, _unfilled(module), place)
+
+    def load_folder() -> Any:
+        return cls.from_pretrained(
+            place.folder, torch_dtype=dtype, variant=place.variant, output_loading_info=True
         )
-    folder = source.folder(subfolder, config.path)
-    variant = source.model.variant
-    return guarded(folder, lambda: cls.from_pretrained(folder, torch_dtype=dtype, variant=variant))
+
+    module, info = attempt(str(place.folder), place.where, load_folder)
+    return _complete(module, info["missing_keys"], place)
 
 
-def identity(source: Source, which: str, traits: tuple[Any, ...]) -> str:
-    """Digest of the files behind a component group, and of `traits`."""
-    hasher = blake2b(repr(traits).encode(), digest_size=12)
-    for path in _paths(source, which):
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        for file in files:
-            hasher.update(file.name.encode())
-            hasher.update(fingerprint(file))
-    return hasher.hexdigest()
+def _read_config(place: Place) -> dict[str, Any]:
+    path = place.folder / "config.json"
+    return attempt(str(path), place.where, lambda: json.loads(path.read_text(encoding="utf-8")))
 
 
-def _paths(source: Source, which: str) -> list[Path]:
-    if which == "text":
-        slots = [s for f in source.facts.text_encoders for s in (f.slot, f.tokenizer_slot)]
-        return [source.folder(slot) for slot in slots]
-    slot = "vae" if which == "vae" else source.facts.denoiser_slot
-    config = getattr(source.model.components, "vae" if which == "vae" else "denoiser")
-    single = config.path or source.path
-    if Path(single).is_file():
-        return [Path(single)]
-    return [source.folder(config.subfolder or slot, config.path)]
+def _check_class(place: Place, wanted: str, family: str, expected: dict[str, Any]) -> None:
+    """The configuration is of the class, and of the kind of it, that the family trains."""
+    config = _read_config(place)
+    found = config.get("_class_name", wanted)
+    if found != wanted:
+        raise wrong_model(place, f"it holds a {found}", f"{family} needs a {wanted}")
+    for key, value in expected.items():
+        if config.get(key) != value:
+            raise wrong_model(
+                place, f"its {key} is {config.get(key)!r}", f"{family} has {value!r} there"
+            )
+    inputs, outputs = config.get("in_channels"), config.get("out_channels")
+    if outputs is not None and inputs != outputs:
+        raise wrong_model(
+            place,
+            f"it takes {inputs} channels and gives {outputs}",
+            "inpainting, fill and control checkpoints need inputs that this task does not have",
+        )
 
 
-def fingerprint(file: Path, *, samples: int = 16, block: int = 1 << 16) -> bytes:
-    """Digest of a file: whole if small, else size, both ends and evenly spaced blocks.
+def _check_type(place: Place, cls: Any) -> None:
+    found, wanted = _read_config(place).get("model_type"), cls.config_class.model_type
+    if found is not None and found != wanted:
+        raise wrong_model(place, f"it holds a {found} model", f"the family needs {wanted}")
 
-    Reading 24 GB of weights at every start would cost more than it protects against: weights
-    that differ do so everywhere.
-    """
-    size = file.stat().st_size
-    hasher = blake2b(str(size).encode(), digest_size=16)
-    with file.open("rb") as stream:
-        if size <= samples * block * 4:
-            hasher.update(stream.read())
-        else:
-            for index in range(samples):
-                stream.seek((size - block) * index // (samples - 1))
-                hasher.update(stream.read(block))
-    return hasher.digest()
+
+def wrong_model(place: Place, what: str, why: str) -> ConfigError:
+    return ConfigError(
+        finding(
+            "ENV002",
+            f"{place.folder} is not a model of this family: {what}",
+            where=place.where,
+            why=why,
+            fix="set model.family to what the checkpoint is, or name another checkpoint",
+        )
+    )
+
+
+def _unfilled(module: nn.Module) -> list[str]:
+    """Parameters that were built but never got a value."""
+    return [name for name, p in module.named_parameters() if p.is_meta]
+
+
+def _complete(module: nn.Module, absent: Iterable[str], place: Place) -> nn.Module:
+    names = sorted({*absent, *_unfilled(module)})
+    if not names:
+        return module
+    path = place.weights[0] if place.single_file and place.weights else place.folder
+    raise ConfigError(
+        finding(
+            "ENV003",
+            f"{path} lacks {len(names)} tensors of {type(module).__name__}, first {names[0]}",
+            where=place.where,
+            why="training on random numbers in their place would waste the run",
+            fix="download the checkpoint again, or name one of the right family",
+        )
+    )

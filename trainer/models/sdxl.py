@@ -52,10 +52,15 @@ class SDXL(UNetDiscrete):
         self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
     ) -> Tensor:
         condition = {
-            "text_embeds": text["pooled_prompt_embeds"].to(self.dtype),
-            "time_ids": sizes.to(self.dtype),
+            "text_embeds": text["pooled_prompt_embeds"].to(self.denoiser_dtype),
+            "time_ids": sizes.float(),  # bf16 would round sizes above 256
         }
         return self.call(noisy, time, text["prompt_embeds"], added_cond_kwargs=condition)
+
+    def probe_text(self) -> dict[str, tuple[int, ...]]:
+        config = self.denoiser.config
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+        return super().probe_text() | {"pooled_prompt_embeds": (pooled,)}
 
     def pipeline(self) -> Any:
         return self._pipeline(text=False)

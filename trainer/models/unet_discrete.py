@@ -38,12 +38,19 @@ class UNetDiscrete(Family):
 
     def call(self, noisy: Tensor, time: Tensor, text: Tensor, **extra: Any) -> Tensor:
         return self.denoiser(
-            noisy.to(self.dtype),
+            noisy.to(self.denoiser_dtype),
             time,
-            encoder_hidden_states=text.to(self.dtype),
+            encoder_hidden_states=text.to(self.denoiser_dtype),
             return_dict=False,
             **extra,
         )[0]
+
+    def probe_latents(self) -> tuple[int, int, int]:
+        levels = len(self.denoiser.config.block_out_channels)
+        return (self.denoiser.config.in_channels, 2**levels, 2**levels)
+
+    def probe_text(self) -> dict[str, tuple[int, ...]]:
+        return {"prompt_embeds": (8, self.denoiser.config.cross_attention_dim)}
 
 
 def zeros_like_entry(entry: dict[str, Tensor]) -> dict[str, Tensor]:

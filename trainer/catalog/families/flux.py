@@ -11,6 +11,7 @@ _FF = ("ff.net.0.proj", "ff.net.2", *_CONTEXT_FF, "proj_mlp", "proj_out")
 FACTS = FamilyFacts(
     key="flux",
     display_name="Flux.1",
+    architecture="flux-1-dev",
     denoiser_slot="transformer",
     denoiser_class="diffusers.FluxTransformer2DModel",
     vae_class="diffusers.AutoencoderKL",

@@ -19,8 +19,10 @@ UNET_TARGETS = {
 FACTS = FamilyFacts(
     key="sd1x",
     display_name="Stable Diffusion 1.x",
+    architecture="stable-diffusion-v1",
     denoiser_slot="unet",
     denoiser_class="diffusers.UNet2DConditionModel",
+    denoiser_config={"addition_embed_type": None},
     vae_class="diffusers.AutoencoderKL",
     text_encoders=(
         TextEncoderFact(

@@ -6,8 +6,10 @@ from trainer.catalog.families.sd1x import UNET_TARGETS
 FACTS = FamilyFacts(
     key="sdxl",
     display_name="Stable Diffusion XL",
+    architecture="stable-diffusion-xl-v1-base",
     denoiser_slot="unet",
     denoiser_class="diffusers.UNet2DConditionModel",
+    denoiser_config={"addition_embed_type": "text_time"},
     vae_class="diffusers.AutoencoderKL",
     text_encoders=(
         TextEncoderFact(

@@ -1,0 +1,181 @@
+"""Where the parts of a model lie: a diffusers folder, a hub repository, or a single file.
+
+A hub id is first brought to a local snapshot of just the files that will be read; from then on
+there are only local paths. What a single file lacks (tokenizers, configurations, a T5) comes from
+the repository of the flavour. What cannot be had is a finding that names the place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trainer.catalog.facts import FamilyFacts
+from trainer.config.schema.model import ComponentConfig, ModelConfig
+from trainer.errors import ConfigError
+from trainer.findings import finding
+
+CONFIG_FILES = ("*.json", "*.txt", "*.model")  # configurations, merges, sentencepiece models
+STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One component on disk: its configuration folder and its weight files."""
+
+    folder: Path
+    weights: tuple[Path, ...]
+    variant: str | None = None  # set when the weights are those of a variant
+    single_file: bool = False
+    where: str = "model.path"  # the key that chose it
+
+
+@dataclass
+class Source:
+    """All places of one model."""
+
+    model: ModelConfig
+    facts: FamilyFacts
+    path: str
+    _folders: dict[tuple[str, str, bool], Path] = field(default_factory=dict)
+
+    @staticmethod
+    def of(model: ModelConfig, facts: FamilyFacts) -> Source:
+        flavour = facts.flavours[model.flavour or facts.default_flavour]
+        return Source(model, facts, model.path or flavour.repo)
+
+    @property
+    def is_file(self) -> bool:
+        return Path(self.path).is_file()
+
+    @property
+    def repository(self) -> str:
+        """Folder or hub id that has the parts which a single file lacks."""
+        flavour = self.facts.flavours[self.model.flavour or self.facts.default_flavour]
+        return flavour.repo if self.is_file else self.path
+
+    def component(self, slot: str, config: ComponentConfig, name: str) -> Place:
+        """Place of the denoiser or autoencoder; `name` is its key below `model.components`."""
+        subfolder = config.subfolder or slot
+        key = "model.path" if config.path is None else f"model.components.{name}.path"
+        single = Path(config.path or self.path)
+        if single.is_file():
+            folder = self.folder(subfolder, weights=False)
+            return Place(folder, (single,), single_file=True, where=key)
+        return self._place(self.folder(subfolder, config.path, where=key), key)
+
+    def text(self, slot: str) -> Place:
+        """Place of a text encoder in the repository."""
+        return self._place(self.folder(slot), "model.path")
+
+    def _place(self, folder: Path, where: str) -> Place:
+        for variant, patterns in weight_patterns(self.model.variant):
+            files = tuple(sorted(p for pattern in patterns for p in folder.glob(pattern)))
+            if files:
+                return Place(folder, files, variant=variant, where=where)
+        raise missing(str(folder), "it has no weights (.safetensors)", where)
+
+    def folder(
+        self,
+        subfolder: str,
+        path: str | None = None,
+        *,
+        weights: bool = True,
+        where: str = "model.path",
+    ) -> Path:
+        """Local folder of a component, downloaded when its place is a hub id."""
+        place = path or self.repository
+        key = (place, subfolder, weights)
+        if key not in self._folders:
+            root = Path(place).expanduser()
+            if not root.exists():
+                root = self._snapshot(place, subfolder, weights=weights, where=where)
+            target = root / subfolder
+            if not target.is_dir():  # a component's own folder may be named directly
+                target = root
+                if not (root / "config.json").exists():
+                    raise missing(place, f"it has no sub-folder {subfolder!r}", where)
+            self._folders[key] = target
+        return self._folders[key]
+
+    def _snapshot(self, place: str, subfolder: str, *, weights: bool, where: str) -> Path:
+        if place.startswith(("/", ".", "~")):
+            raise missing(place, "the path does not exist", where)
+        revision = self.model.revision if place == self.path else None
+        folders = (f"{subfolder}/", "") if subfolder else ("",)
+        wanted = [f + pattern for f in folders for pattern in CONFIG_FILES]
+        root = download(place, revision, wanted, where)
+        if not weights:
+            return root
+        for _, patterns in weight_patterns(self.model.variant):
+            names = [f + pattern for f in folders for pattern in patterns]
+            root = download(place, revision, wanted + names, where)
+            if any(any(root.glob(name)) for name in names):
+                break
+        return root
+
+    @cached_property
+    def scheduler_config(self) -> dict[str, Any]:
+        return self._json("scheduler", "scheduler_config.json", required=True)
+
+    @cached_property
+    def pipeline_config(self) -> dict[str, Any]:
+        """`model_index.json`, where the checkpoint has one."""
+        return self._json("", "model_index.json", required=False)
+
+    def _json(self, subfolder: str, name: str, *, required: bool) -> dict[str, Any]:
+        root = Path(self.repository).expanduser()
+        if not root.exists():
+            root = self._snapshot(self.repository, subfolder, weights=False, where="model.path")
+        path = root / subfolder / name
+        if not path.exists():
+            if required:
+                raise missing(str(root), f"it has no {subfolder}/{name}", "model.path")
+            return {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise missing(str(path), f"not valid JSON: {error}", "model.path") from error
+
+
+def weight_patterns(variant: str | None) -> list[tuple[str | None, list[str]]]:
+    """Names of weight files in the order in which they are wanted, each with its variant.
+
+    Repositories often hold the same weights several times (fp16, without EMA, pickled); taking
+    only names that the loader will open keeps a download to one copy.
+    """
+    names: list[tuple[str | None, list[str]]] = []
+    for ending in ("safetensors", "bin"):
+        if variant:
+            names.append((variant, [f"*.{variant}.{ending}", f"*.{variant}-0*.{ending}"]))
+    for ending in ("safetensors", "bin"):
+        plain = [f"{stem}{part}.{ending}" for stem in STEMS for part in ("", "-0*")]
+        names.append((None, plain))
+    return names
+
+
+def download(repository: str, revision: str | None, patterns: Sequence[str], where: str) -> Path:
+    """Local snapshot of a hub repository with the files that match `patterns`."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:  # the hub client raises many kinds, all meaning "not to be had"
+        raise missing(repository, f"{type(error).__name__}: {error}", where) from error
+
+
+def missing(place: str, why: str, where: str) -> ConfigError:
+    reason = why.strip().splitlines()[0] if why.strip() else "unknown reason"
+    return ConfigError(
+        finding(
+            "ENV001",
+            f"cannot load the model {place}: {reason}",
+            where=where,
+            fix=f"check {where}: a folder in diffusers layout, a .safetensors file, or a hub id "
+            "(gated ones need `hf auth login`)",
+        )
+    )
