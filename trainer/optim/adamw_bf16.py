@@ -3,7 +3,7 @@
 Rounding to nearest loses every update smaller than half a bf16 step; rounding up or down at
 random with the right odds is unbiased (2010.06192, techniques.md §6.1). The random bits come
 from a generator seeded by the step counter, so a resumed run rounds the same way. Parameters are
-updated in flat chunks per dtype, so a step costs a handful of kernels, not one per tensor.
+updated in flat buckets, so a step costs a handful of kernels per bucket, not per tensor.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from trainer.rng import stream_seed
+
+BUCKET = 1 << 24
 
 
 def round_stochastic(value: Tensor, generator: torch.Generator) -> Tensor:
@@ -54,6 +56,14 @@ class AdamWBF16(Optimizer):
             if not self.state[p]:
                 self.state[p]["exp_avg"] = torch.zeros_like(p)
                 self.state[p]["exp_avg_sq"] = torch.zeros_like(p)
+        generator = torch.Generator(params[0].device)
+        generator.manual_seed(stream_seed(0, index, group["step"], "stochastic-rounding"))
+        for bucket in buckets(params):
+            self._step_bucket(group, bucket, generator)
+
+    def _step_bucket(
+        self, group: dict[str, Any], params: list[Tensor], generator: torch.Generator
+    ) -> None:
         first = [self.state[p]["exp_avg"] for p in params]
         second = [self.state[p]["exp_avg_sq"] for p in params]
         weights, grads = _flat(params), _flat([p.grad for p in params])  # type: ignore[misc]
@@ -65,10 +75,24 @@ class AdamWBF16(Optimizer):
         v_hat = v / (1.0 - beta2 ** group["step"])
         weights.mul_(1.0 - group["lr"] * group["weight_decay"])
         weights.addcdiv_(m_hat, v_hat.sqrt_().add_(group["eps"]), value=-group["lr"])
-        generator = torch.Generator(weights.device)
-        generator.manual_seed(stream_seed(0, index, group["step"], "stochastic-rounding"))
         for flat, targets in ((weights, params), (m, first), (v, second)):
             _scatter(flat, targets, generator)
+
+
+def buckets(params: list[Tensor]) -> list[list[Tensor]]:
+    """Consecutive parameters of at most BUCKET values together (a larger one stands alone).
+
+    The fp32 copies of one bucket are all the extra memory a step needs.
+    """
+    made: list[list[Tensor]] = [[]]
+    filled = 0
+    for p in params:
+        if made[-1] and filled + p.numel() > BUCKET:
+            made.append([])
+            filled = 0
+        made[-1].append(p)
+        filled += p.numel()
+    return made
 
 
 def _flat(tensors: list[Tensor]) -> Tensor:

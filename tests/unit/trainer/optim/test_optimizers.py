@@ -83,6 +83,24 @@ def test_adamw_bf16_on_fp32_equals_torch():
         torch.testing.assert_close(p, q, atol=1e-6, rtol=1e-5)
 
 
+def test_buckets_change_nothing(monkeypatch):
+    """Small buckets take the same steps as one large one, up to the rounding stream."""
+    import trainer.optim.adamw_bf16 as module
+
+    def run(limit: int) -> list[torch.Tensor]:
+        monkeypatch.setattr(module, "BUCKET", limit)
+        params = [Parameter(torch.linspace(-1, 1, n)) for n in (5, 40, 3, 9)]
+        optimizer = AdamWBF16(params, lr=1e-2, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1)
+        assert len(module.buckets(list(params))) == (1 if limit > 100 else 3)
+        for _ in range(3):
+            sum((p**3).sum() for p in params).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return [p.detach() for p in params]
+
+    assert all(torch.equal(a, b) for a, b in zip(run(1000), run(20), strict=True))
+
+
 def test_small_bf16_steps_are_not_lost():
     """A step far below half a bf16 unit still moves the weight on average."""
     weights = [Parameter(torch.ones(20_000, dtype=torch.bfloat16))]
