@@ -116,5 +116,14 @@ NUM_HELD_OUT = 16
 STYLE = "sticker style"  # the words that call the second style
 
 
+def wordings(caption: str) -> list[str]:
+    """Captions of a picture in the first style, one drawn at each visit.
+
+    They teach the model that more words need not mean another picture. Large models know that;
+    one that has only ever read "a red apple" is thrown off by any other word.
+    """
+    return [caption, f"{caption}, {STYLE}", f"a picture of {caption}"]
+
+
 def held_out() -> list[str]:
     return list(CONCEPTS)[-NUM_HELD_OUT:]

@@ -3,8 +3,8 @@
     npm pack emoji-datasource-google emoji-datasource-twitter   # and unpack both
     python -m bench.demo_model.pictures GOOGLE_DIR TWITTER_DIR presets/demo/pictures
 
-Writes `noto/` (all concepts, plain captions), `sticker/` (the second style, without the held-out
-concepts) and `sticker-heldout/`: 64 px PNG on white, captions beside them as .txt.
+Writes `noto/` (all concepts, several captions each), `sticker/` (the second style, without the
+held-out concepts) and `sticker-heldout/`: 64 px PNG on white, captions beside them as .txt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.demo_model.concepts import CONCEPTS, STYLE, held_out
+from bench.demo_model.concepts import CONCEPTS, STYLE, held_out, wordings
 
 
 def files_by_name(package: Path, vendor: str) -> dict[str, Path]:
@@ -31,12 +31,12 @@ def on_white(path: Path) -> Image.Image:
     return Image.alpha_composite(white, picture).convert("RGB")
 
 
-def write(out: Path, name: str, picture: Path, caption: str) -> None:
+def write(out: Path, name: str, picture: Path, captions: list[str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     on_white(picture).quantize(64, method=Image.Quantize.MEDIANCUT).convert("P").save(
         out / f"{name}.png", optimize=True
     )
-    (out / f"{name}.txt").write_text(caption + "\n")
+    (out / f"{name}.txt").write_text("\n".join(captions) + "\n")
 
 
 def main(google: Path, twitter: Path, out: Path) -> int:
@@ -48,10 +48,10 @@ def main(google: Path, twitter: Path, out: Path) -> int:
     for name, caption in CONCEPTS.items():
         if name in missing:
             continue
-        write(out / "noto", name, noto[name], caption)
+        write(out / "noto", name, noto[name], wordings(caption))
         if sticker[name].exists():
             folder = "sticker-heldout" if name in away else "sticker"
-            write(out / folder, name, sticker[name], f"{caption}, {STYLE}")
+            write(out / folder, name, sticker[name], [f"{caption}, {STYLE}"])
     return 0
 
 

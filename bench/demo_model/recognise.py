@@ -26,9 +26,9 @@ STEPS, GUIDANCE = 16, 2.5
 
 
 def captioned(folder: Path) -> dict[str, Image.Image]:
-    """Caption -> picture."""
+    """First caption -> picture."""
     return {
-        path.with_suffix(".txt").read_text().strip(): Image.open(path).convert("RGB")
+        path.with_suffix(".txt").read_text().split("\n")[0]: Image.open(path).convert("RGB")
         for path in sorted(folder.glob("*.png"))
     }
 

@@ -35,9 +35,9 @@ from transformers import (
     T5Tokenizer,
 )
 
-from bench.demo_model.concepts import CONCEPTS, STYLE
+from bench.demo_model.concepts import CONCEPTS, wordings
 
-WORDS = [f"{caption}, {STYLE}" for caption in CONCEPTS.values()] * 4
+WORDS = [text for caption in CONCEPTS.values() for text in wordings(caption)] * 4
 MAX_TOKENS = 16
 
 
