@@ -118,7 +118,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         _hidden("global.palette", "ctrl+p", "command_palette", "Command palette"),
         _hidden("global.theme", "ctrl+t", "change_theme", "Theme"),
         _hidden("global.refresh", "ctrl+r", "reconnect", "Reconnect, refresh"),
-        _change("global.daemon", "S", "start_daemon", "Start the daemon", "daemon start",
+        _change("global.daemon", "S", "start_daemon", "Start daemon", "daemon start",
                 shown=False),
         _hidden("global.suspend", "ctrl+z", "suspend_process", "Suspend to the shell"),
         _hidden("global.exit", "ctrl+q", "quit", "Quit"),

@@ -16,7 +16,7 @@ from sttui.tui.spans import Line
 from sttui.tui.state import select
 from sttui.tui.state.store import HostState
 from sttui.tui.widgets.header import Header
-from sttui.tui.widgets.key_bar import KeyBar
+from sttui.tui.widgets.key_bar import KeyBar, KeyView
 
 if TYPE_CHECKING:
     from sttui.tui.app import StuneApp
@@ -45,6 +45,13 @@ class StuneScreen(Screen[None]):
         """Where we are, for the header."""
         return self.crumbs
 
+    def key_view(self) -> KeyView:
+        """Which hints of the key bar do not apply now, and which do in addition."""
+        app = self.app
+        offer = not app.state.online and app.client.address.startswith("unix://")
+        titles = {"global.quit": "Quit"} if len(app.screen_stack) == 1 else {}
+        return KeyView(extra=frozenset({"global.daemon"} if offer else ()), titles=titles)
+
     @property
     def size_class(self) -> SizeClass:
         return size_class(self.size.width, self.size.height)
@@ -67,6 +74,7 @@ class StuneScreen(Screen[None]):
             self.set_class(self.app.state.connection not in ("online", "connecting"), "-stale")
             self.refresh_header()
             self.show(self.app.state)
+            self.query_one(KeyBar).refresh_hints()
 
     def refresh_header(self) -> None:
         left, right = header_parts(

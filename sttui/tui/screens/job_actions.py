@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stdaemon.wire.jobs import Job
 from sttui.format.states import is_terminal
-from sttui.tui.keys import bindings
+from sttui.tui.keys import KEYS, bindings
 from sttui.tui.screens.dialog import Confirm
+from sttui.tui.widgets.key_bar import KeyView
 
 if TYPE_CHECKING:
     from sttui.tui.app import StuneApp
@@ -18,14 +20,31 @@ EFFECTS = {
 }
 
 
+JOB_KEYS = frozenset({"list.open"} | {key.id for key in KEYS["jobs"]})
+
+
 class JobActions:
-    """Mixin of screens; `selected()` tells which job is meant."""
+    """Mixin of screens, before `StuneScreen`; `selected()` tells which job is meant."""
 
     JOB_BINDINGS = bindings("jobs")
     app: StuneApp  # type: ignore[assignment]
 
     def selected(self) -> Job | None:
         return None
+
+    def key_view(self) -> KeyView:
+        """Keys for a job only where there is one, named after what they would do."""
+        view: KeyView = super().key_view()  # type: ignore[misc]
+        job = self.selected()
+        if job is None:
+            return replace(view, without=JOB_KEYS)
+        state, titles = str(job.state), dict(view.titles)
+        if state in ("paused", "held"):
+            titles["jobs.pause"] = "Resume" if state == "paused" else "Release"
+        if not is_terminal(state):
+            return replace(view, titles=titles)
+        ended = frozenset({"jobs.stop", "jobs.pause", "jobs.cancel"})
+        return replace(view, without=ended, extra=view.extra | {"jobs.rerun"}, titles=titles)
 
     def action_open(self, tab: str = "overview") -> None:
         job = self._one()

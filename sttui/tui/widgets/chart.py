@@ -103,8 +103,8 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
         if span / (step * factor) <= count:
             step *= factor
             break
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
+    while (first := math.ceil(low / step - 1e-9)) > (last := math.floor(high / step + 1e-9)):
+        step /= 2  # a narrow range between two round numbers
     return [index * step for index in range(first, last + 1)]
 
 

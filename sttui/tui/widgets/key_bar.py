@@ -6,8 +6,8 @@ nothing may be changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from rich.segment import Segment
 from textual.events import Click, Mount
@@ -33,24 +33,32 @@ class Hint:
         return len(self.name) + 1 + len(self.title)
 
 
-def hints(
-    active: Iterable[ActiveBinding], *, may_change: bool, at_root: bool = False
-) -> list[Hint]:
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """What a screen knows better than its bindings: by ids of the key table."""
+
+    without: frozenset[str] = frozenset()
+    extra: frozenset[str] = frozenset()
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+def hints(active: Iterable[ActiveBinding], view: KeyView, *, may_change: bool) -> list[Hint]:
     """One hint per entry of the key table, in the order of nearness; the last ones last."""
     found: dict[str, Hint] = {}
     for entry in active:
-        binding = entry.binding
-        known = BY_ID.get(binding.id or "")
-        if not binding.show or binding.id is None or binding.id in found or not entry.enabled:
+        binding, id = entry.binding, entry.binding.id or ""
+        known = BY_ID.get(id)
+        if known is None or id in found or id in view.without or not entry.enabled:
             continue
-        if known is not None and known.mutates and not may_change:
+        if not (known.shown or id in view.extra) or (known.mutates and not may_change):
             continue
-        usual = known.key.split(",") if known is not None else []
+        usual = known.key.split(",")
         name = usual[0] if binding.key in usual else binding.key
-        title = "Quit" if binding.id == "global.quit" and at_root else binding.description
-        found[binding.id] = Hint(binding.key, key_name(name), title)
+        title = view.titles.get(id, binding.description)
+        found[id] = Hint(binding.key, key_name(name), title)
+    first = [found.pop(id) for id in sorted(view.extra) if id in found]
     tail = [found.pop(id) for id in LAST if id in found]
-    return [*found.values(), *tail]
+    return [*first, *found.values(), *tail]
 
 
 def that_fit(all_hints: list[Hint], width: int, *, tail: int) -> list[Hint]:
@@ -59,7 +67,7 @@ def that_fit(all_hints: list[Hint], width: int, *, tail: int) -> list[Hint]:
     used = sum(h.width + 2 for h in kept)
     front: list[Hint] = []
     for hint in all_hints[: len(all_hints) - tail]:
-        if used + hint.width + 2 > width + 2 or len(front) + tail >= MAX_HINTS:
+        if used + hint.width > width or len(front) + tail >= MAX_HINTS:
             break
         front.append(hint)
         used += hint.width + 2
@@ -87,11 +95,9 @@ class KeyBar(Widget):
         may_change = not getattr(getattr(self.app, "options", None), "read_only", False)
         active = self.screen.active_bindings.values()
         tail = sum(1 for id in LAST if any(a.binding.id == id for a in active))
-        shown = that_fit(
-            hints(active, may_change=may_change, at_root=len(self.app.screen_stack) == 1),
-            self.size.width,
-            tail=tail,
-        )
+        view = getattr(self.screen, "key_view", KeyView)()
+        known = hints(active, view, may_change=may_change)
+        shown = that_fit(known, self.size.width, tail=tail)
         if shown != self._hints:
             self._hints = shown
             self.refresh()

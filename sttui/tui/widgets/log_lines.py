@@ -48,6 +48,7 @@ class LogLines:
         self.rest = ""
         self._max_lines, self._max_chars = max_lines, max_chars
         self._chars = 0
+        self.widest = 1  # of all lines that ever came, in characters
 
     def __len__(self) -> int:
         return len(self.lines) + bool(self.rest)
@@ -72,6 +73,7 @@ class LogLines:
 
     def _append(self, line: str) -> None:
         self.lines.append(line)
+        self.widest = max(self.widest, len(line))
         self._chars += len(line)
         while len(self.lines) > self._max_lines or self._chars > self._max_chars:
             self._chars -= len(self.lines.popleft())
@@ -84,6 +86,7 @@ class LogLines:
         taken = older[max(0, len(older) - room) :] if room > 0 else []
         self.lines.extendleft(reversed(taken))
         self._chars += sum(map(len, taken))
+        self.widest = max([self.widest, *map(len, taken)])
         self.total += len(taken)
         return len(taken)
 

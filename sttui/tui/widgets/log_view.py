@@ -48,7 +48,6 @@ class LogView(ScrollView, can_focus=True):
         self.pattern = ""
         self.match = -1
         self.hits: list[int] = []
-        self._widest = 0
 
     # --- content ---------------------------------------------------------------------------
 
@@ -59,11 +58,11 @@ class LogView(ScrollView, can_focus=True):
         self.match = max(-1, self.match - gone)
         self._measure()
         if self.follow:
-            self.scroll_end(animate=False, immediate=True)
+            self._scroll(self.max_scroll_y)
         else:
             self.pending_new += whole
             if gone:
-                self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False)
+                self._scroll(max(0, self.scroll_offset.y - gone))
         self.refresh()
         self.post_message(self.Changed())
 
@@ -72,13 +71,12 @@ class LogView(ScrollView, can_focus=True):
         taken = self.log_lines.prepend(text)
         self.match += taken if self.match >= 0 else 0
         self._measure()
-        self.scroll_to(y=self.scroll_offset.y + taken, animate=False)
+        self._scroll(self.scroll_offset.y + taken)
         self.refresh()
         self.post_message(self.Changed())
 
     def _measure(self) -> None:
-        self._widest = max(self._widest, *map(len, list(self.log_lines.lines)[-50:]), 1)
-        self.virtual_size = Size(self._widest, len(self.log_lines))
+        self.virtual_size = Size(self.log_lines.widest, len(self.log_lines))
 
     # --- drawing ---------------------------------------------------------------------------
 
@@ -129,24 +127,29 @@ class LogView(ScrollView, can_focus=True):
 
     def action_to_end(self) -> None:
         self.follow, self.pending_new = True, 0
-        self.scroll_end(animate=False)
+        self._scroll(self.max_scroll_y)
         self.post_message(self.Changed())
 
     def action_to_start(self) -> None:
         self.follow = False
-        self.scroll_to(y=0, animate=False)
+        self._scroll(0)
         self.post_message(self.AtTop())
 
     def action_move(self, lines: int) -> None:
         if lines < 0:
             self.follow = False
-        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+        self._scroll(self.scroll_offset.y + lines)
 
     def action_turn(self, share: float) -> None:
         self.action_move(round(share * max(1, self.size.height - 1)))
 
+    def _scroll(self, y: float) -> None:
+        """At once, even before the layout knows that there is something to scroll."""
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+
     def action_shift(self, columns: int) -> None:
-        self.scroll_to(x=max(0, self.scroll_offset.x + columns), animate=False)
+        left = max(0, self.scroll_offset.x + columns)
+        self.scroll_to(x=left, animate=False, force=True, immediate=True)
 
     # --- searching -------------------------------------------------------------------------
 
@@ -173,7 +176,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _show(self, index: int) -> None:
         self.match, self.follow = index, False
-        self.scroll_to(y=max(0, index - self.size.height // 2), animate=False)
+        self._scroll(max(0, index - self.size.height // 2))
         self.refresh()
         self.post_message(self.Changed())
 

@@ -116,7 +116,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self.cursor = min(before, max(0, len(keys) - 1)) if place is None else place
         self.virtual_size = Size(0, len(keys) + 1)
         if place is not None and place != before and self.scroll_offset.y:
-            self.scroll_to(y=self.scroll_offset.y + place - before, animate=False)
+            self._scroll(self.scroll_offset.y + place - before)
         if self.current != key and self.current is not None:
             self.post_message(self.Moved(self, self.current))
 
@@ -189,11 +189,15 @@ class VirtualTable(ScrollView, can_focus=True):
         self.cursor = max(0, min(index, len(self.keys) - 1))
         top, visible = self.scroll_offset.y, max(1, self.size.height - 1)
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self._scroll(self.cursor)
         elif self.cursor >= top + visible:
-            self.scroll_to(y=self.cursor - visible + 1, animate=False)
+            self._scroll(self.cursor - visible + 1)
         self.refresh()
         self.post_message(self.Moved(self, self.keys[self.cursor]))
+
+    def _scroll(self, y: int) -> None:
+        """At once, even before the layout knows that there is something to scroll."""
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
 
     def on_focus(self) -> None:
         self.refresh()
