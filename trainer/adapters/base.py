@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -55,3 +55,21 @@ def copy_into(parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]
     assert parameters.keys() == tensors.keys(), "checkpoint and model have other parameters"
     for name, parameter in parameters.items():
         parameter.data.copy_(tensors[name])
+
+
+@contextmanager
+def swapped(
+    parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor] | None
+) -> Iterator[None]:
+    """Within the block the parameters hold `tensors`; None leaves them as they are."""
+    if tensors is None:
+        yield
+        return
+    kept = {name: p.data for name, p in parameters.items()}
+    for name, p in parameters.items():
+        p.data = tensors[name].to(p.device, p.dtype)
+    try:
+        yield
+    finally:
+        for name, p in parameters.items():
+            p.data = kept[name]

@@ -15,4 +15,5 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
     """Attach what is trained to the loaded denoiser; `dtype` is that of the trained weights."""
     if config.model.mode == "full":
         return FullRank(family, dtype=dtype)
-    return LoRA(config.adapter, family, seed=config.job.seed, dtype=dtype)
+    seed, title = config.job.seed, config.job.name
+    return LoRA(config.adapter, family, seed=seed, dtype=dtype, title=title)

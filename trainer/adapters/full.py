@@ -11,7 +11,8 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer.adapters.base import SavedFile, copy_into
+from trainer.adapters.base import SavedFile, copy_into, swapped
+from trainer.adapters.verify import quarantine
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
 
@@ -43,25 +44,12 @@ class FullRank:
         suffix: str = "",
     ) -> list[SavedFile]:
         path = folder / f"{self.family.facts.denoiser_slot}{suffix}"
-        with self._values(tensors):
+        with swapped(self._parameters, tensors):
             self.family.denoiser.save_pretrained(path)
             problems = verify_folder(path, self.state_dict())
+        if problems:
+            path = quarantine(path)
         return [SavedFile(path, "diffusers", len(self._parameters), not problems, problems)]
-
-    @contextmanager
-    def _values(self, tensors: Mapping[str, Tensor] | None) -> Iterator[None]:
-        """Within the block the module holds `tensors` instead of the live weights."""
-        if tensors is None:
-            yield
-            return
-        kept = {name: p.data for name, p in self._parameters.items()}
-        for name, p in self._parameters.items():
-            p.data = tensors[name].to(p.dtype)
-        try:
-            yield
-        finally:
-            for name, p in self._parameters.items():
-                p.data = kept[name]
 
     @contextmanager
     def base_scope(self) -> Iterator[None]:
@@ -71,7 +59,7 @@ class FullRank:
         if self._start is None:
             base = load.denoiser(self.family.source, next(iter(self._parameters.values())).dtype)
             self._start = {k: v.to(self.family.device) for k, v in base.named_parameters()}
-        with self._values(self._start):
+        with swapped(self._parameters, self._start):
             yield
 
 

@@ -7,6 +7,7 @@ The Diffusers file is written by diffusers' own pipeline class, so that it is by
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,13 +51,32 @@ def write_diffusers(
 
 
 def write_comfyui(
-    folder: Path, facts: FamilyFacts, adapter: AdapterTensors, metadata: dict[str, str], suffix: str
+    folder: Path,
+    facts: FamilyFacts,
+    adapter: AdapterTensors,
+    metadata: Mapping[str, str],
+    name: str,
 ) -> Path:
-    path = folder / f"comfyui{suffix}.safetensors"
+    """One file with alpha beside every pair; its name shows up in the user's list of adapters."""
+    path = folder / f"{name}.safetensors"
     tensors = {k: t.contiguous() for k, t in to_comfyui(adapter, facts.denoiser_slot).items()}
-    save_file(tensors, path, metadata=metadata)
+    save_file(tensors, path, metadata=dict(metadata))
     order_header(path)
     return path
+
+
+def header_notes(facts: FamilyFacts, title: str, step: int) -> dict[str, str]:
+    """What other programs show of a file (sai_model_spec 1.0.0); no date, so equal runs agree."""
+    return {
+        "format": "pt",
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": f"{facts.architecture}/lora",
+        "modelspec.implementation": "diffusers",
+        "modelspec.title": title,
+        "modelspec.resolution": f"{facts.default_resolution}x{facts.default_resolution}",
+        "family": facts.key,
+        "step": str(step),
+    }
 
 
 def order_header(path: Path) -> None:
@@ -98,10 +118,21 @@ def read_adapter(path: Path, modules: Iterable[str]) -> AdapterTensors:
 
 
 def _metadata_alphas(metadata: Mapping[str, str], modules: Iterable[str]) -> dict[str, float]:
-    """Alpha of each module as the Diffusers metadata tells it (default plus pattern)."""
+    """Alpha of each module as the Diffusers metadata tells it: a default and exceptions."""
     if METADATA_KEY not in metadata:
         return {}
     packed = json.loads(metadata[METADATA_KEY])
     plain = {k.partition(".")[2]: v for k, v in packed.items()}
     alpha = plain.get("lora_alpha")
-    return {} if alpha is None else {m: float(alpha) for m in modules}
+    if alpha is None:
+        return {}
+    special = plain.get("alpha_pattern") or {}
+    return {m: float(_exception(special, m, alpha)) for m in modules}
+
+
+def _exception(patterns: Mapping[str, float], module: str, default: float) -> float:
+    """PEFT's rule: a pattern matches the end of a module name, at a dot."""
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default

@@ -71,7 +71,7 @@ def detect(keys: Iterable[str]) -> str:
     names = list(keys)
     if any(name.startswith(KOHYA_UNET) for name in names):
         return "kohya-unet"
-    if any(name.endswith(".alpha") for name in names):
+    if any(name.endswith(".alpha") or name.startswith("diffusion_model.") for name in names):
         return "comfyui"
     return "diffusers"
 
@@ -93,8 +93,14 @@ def from_file(
         else:
             raise _unknown(key)
     named = [n.removesuffix(DOWN) for n in out if n.endswith(DOWN)]
-    scale = {m: found.get(m, alphas.get(m, float(out[m + DOWN].shape[0]))) for m in named}
-    return AdapterTensors(out, scale)
+    return AdapterTensors(out, _all_alphas(out, named, dict(alphas) | found))
+
+
+def _all_alphas(
+    tensors: Mapping[str, Tensor], modules: Iterable[str], known: Mapping[str, float]
+) -> dict[str, float]:
+    """Alpha of every module; where a file is silent it is the rank, so the scale is 1."""
+    return {m: known.get(m, float(tensors[m + DOWN].shape[0])) for m in modules}
 
 
 def _without_prefix(key: str) -> str:
@@ -117,7 +123,8 @@ def _from_kohya(tensors: Mapping[str, Tensor], modules: Iterable[str]) -> Adapte
             alphas[module] = float(tensor)
         else:
             out[module + (DOWN if "down" in tail else UP)] = tensor
-    return AdapterTensors(out, alphas)
+    named = [n.removesuffix(DOWN) for n in out if n.endswith(DOWN)]
+    return AdapterTensors(out, _all_alphas(out, named, alphas))
 
 
 def _unknown(key: str) -> DataError:

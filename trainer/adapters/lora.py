@@ -6,6 +6,7 @@ Initial values come from the run's seed and leave the global generator as it was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from trainer.adapters import io, verify
-from trainer.adapters.base import SavedFile, copy_into
-from trainer.adapters.layouts import AdapterTensors
+from trainer.adapters.base import SavedFile, copy_into, swapped
+from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.adapters.targets import target_modules
 from trainer.config.schema.adapter import AdapterConfig
 from trainer.models.base import Family
@@ -30,12 +31,19 @@ class LoRA:
     """The adapter attached to `family`'s denoiser."""
 
     def __init__(
-        self, config: AdapterConfig, family: Family, *, seed: int, dtype: torch.dtype
+        self,
+        config: AdapterConfig,
+        family: Family,
+        *,
+        seed: int,
+        dtype: torch.dtype,
+        title: str | None = None,
     ) -> None:
         from peft import LoraConfig
 
         self.config = config
         self.family = family
+        self.title = title or family.facts.key
         self.alpha = float(config.alpha if config.alpha is not None else config.rank)
         self.peft_config = LoraConfig(
             r=config.rank,
@@ -60,7 +68,11 @@ class LoRA:
         modules = [name.rpartition(".lora_")[0] for name in self._parameters]
         given = io.read_adapter(path, dict.fromkeys(modules))
         check_fit(path, given.tensors, self._parameters)
-        copy_into(self._parameters, given.tensors)
+        tensors = dict(given.tensors)
+        for module, alpha in given.alphas.items():
+            if alpha != self.alpha:  # the same effect under this run's own scale
+                tensors[module + UP] = tensors[module + UP] * (alpha / self.alpha)
+        copy_into(self._parameters, tensors)
 
     def parameters(self) -> dict[str, Parameter]:
         return self._parameters
@@ -88,20 +100,29 @@ class LoRA:
     ) -> list[SavedFile]:
         folder.mkdir(parents=True, exist_ok=True)
         adapter = self.tensors(tensors)
-        facts = self.family.facts
+        with swapped(self._parameters, tensors):
+            expected = self.family.probe()
         saved = []
         for layout in self.config.formats:
-            if layout == "diffusers":
-                path = io.write_diffusers(folder, facts, adapter, self._metadata(), suffix)
-            else:
-                notes = {"family": facts.key, "step": str(step), "format": "pt"}
-                path = io.write_comfyui(folder, facts, adapter, notes, suffix)
+            path = self._write(layout, folder, adapter, step, suffix)
             problems = verify.verify_file(path, adapter, trained=step > 0)
-            fatal = [p for p in problems if p.level == "error"]
+            if not any(p.level == "error" for p in problems):
+                problems += verify.verify_output(path, self.family, expected, ADAPTER)
+            fatal = any(p.level == "error" for p in problems)
             if fatal:
                 path = verify.quarantine(path)
             saved.append(SavedFile(path, layout, len(adapter.tensors), not fatal, problems))
         return saved
+
+    def _write(
+        self, layout: str, folder: Path, adapter: AdapterTensors, step: int, suffix: str
+    ) -> Path:
+        facts = self.family.facts
+        if layout == "diffusers":
+            return io.write_diffusers(folder, facts, adapter, self._metadata(), suffix)
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.title).strip("-.") or facts.key
+        notes = io.header_notes(facts, self.title, step)
+        return io.write_comfyui(folder, facts, adapter, notes, f"{stem}-comfyui{suffix}")
 
     def _metadata(self) -> dict[str, Any]:
         """PEFT's own description of the adapter, in JSON types."""

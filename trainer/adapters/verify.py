@@ -1,19 +1,30 @@
 """Verified saves: a written file counts only after it was read back and compared (B07).
 
 Checked: the expected tensors and no others, shapes, finite values, bit equality with memory,
-scale, and that training left the adapter with an effect. A file that fails is moved aside.
+scale, that training left the adapter with an effect, and that the file, loaded by the diffusers
+pipeline class as a second adapter of the live model, gives the same output. A file that fails is
+moved aside.
 """
 
 from __future__ import annotations
 
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
+from trainer.models.base import Family
+
+SECOND = "reread"
+TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e-2
 
 
 def verify_file(path: Path, expected: AdapterTensors, *, trained: bool) -> list[Finding]:
@@ -61,6 +72,53 @@ def _compare(path: Path, found: AdapterTensors, expected: AdapterTensors) -> lis
     return problems
 
 
+def verify_output(path: Path, family: Family, expected: Tensor, active: str) -> list[Finding]:
+    """Load the file where users load it and compare the model's output with `expected`."""
+    try:
+        with _second_adapter(path, family, active):
+            found = family.probe()
+    except Exception as error:  # any way of not loading is the finding
+        return [_other(path, f"the diffusers pipeline does not load it: {error}")]
+    limit = TOLERANCE.get(family.denoiser_dtype, 2e-2) * max(1.0, float(expected.abs().max()))
+    difference = float((found - expected).abs().max())
+    if difference <= limit:  # false for NaN too
+        return []
+    return [_other(path, f"its output differs from memory by {difference:.2g}")]
+
+
+@contextmanager
+def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
+    """Within the block the denoiser acts with the adapter of the file instead of `active`."""
+    from diffusers.utils import logging
+
+    pipeline = family.pipeline()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it would warn of the text encoders that are not there
+    try:
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+            family.denoiser.set_adapter(SECOND)
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if SECOND in family.denoiser.peft_config:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                family.denoiser.delete_adapters(SECOND)
+        family.denoiser.set_adapter(active)  # also makes its weights trainable again
+
+
+def _other(path: Path, what: str) -> Finding:
+    return finding(
+        "LOR006",
+        f"{path.name}: {what}",
+        where=str(path),
+        why="the file would not act as the trained adapter does",
+        fix="the training state is intact: resume the run to write it again",
+    )
+
+
 def _bad(path: Path, what: str) -> Finding:
     return finding(
         "LOR001",
@@ -72,5 +130,8 @@ def _bad(path: Path, what: str) -> Finding:
 
 
 def quarantine(path: Path) -> Path:
-    """Move a failing file aside so that nobody takes it home."""
-    return path.rename(path.with_name(f"bad-{path.name}"))
+    """Move a failing file or folder aside so that nobody takes it home."""
+    aside = path.with_name(f"bad-{path.name}")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    return path.rename(aside)

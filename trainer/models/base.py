@@ -203,7 +203,10 @@ class Family(ABC):
 
     @abstractmethod
     def pipeline(self) -> Any:
-        """The family's diffusers pipeline around the live denoiser, without text encoders."""
+        """The family's diffusers pipeline around the live denoiser, without text encoders.
+
+        The autoencoder is in it when it is loaded; sampling to latents works without.
+        """
 
     @abstractmethod
     def pipeline_kwargs(

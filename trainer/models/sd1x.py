@@ -37,7 +37,7 @@ class SD1X(UNetDiscrete):
 
     def _pipeline(self, *, text: bool) -> Any:
         return diffusers_class("StableDiffusionPipeline")(
-            vae=None if text else self.modules["vae"],
+            vae=None if text else self.modules.get("vae"),
             text_encoder=self.modules["text_encoder"] if text else None,
             tokenizer=self.tokenizers["tokenizer"] if text else None,
             unet=None if text else self.denoiser,

@@ -67,7 +67,7 @@ class SDXL(UNetDiscrete):
 
     def _pipeline(self, *, text: bool) -> Any:
         return diffusers_class("StableDiffusionXLPipeline")(
-            vae=None if text else self.modules["vae"],
+            vae=None if text else self.modules.get("vae"),
             text_encoder=self.modules["text_encoder"] if text else None,
             text_encoder_2=self.modules["text_encoder_2"] if text else None,
             tokenizer=self.tokenizers["tokenizer"] if text else None,

@@ -7,6 +7,7 @@ _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _ADDED = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 _CONTEXT_FF = ("ff_context.net.0.proj", "ff_context.net.2")
 _FF = ("ff.net.0.proj", "ff.net.2", *_CONTEXT_FF, "proj_mlp", "proj_out")
+_NORMS = ("norm.linear", "norm1.linear", "norm1_context.linear")
 
 FACTS = FamilyFacts(
     key="flux",
@@ -62,8 +63,12 @@ FACTS = FamilyFacts(
         "attention": _ATTENTION,
         "all": (*_ATTENTION, *_ADDED),
         "all+ffs": (*_ATTENTION, *_ADDED, *_FF),
+        "all+ffs+embedder": (*_ATTENTION, *_ADDED, *_FF, "x_embedder"),
+        "ai-toolkit": (*_ATTENTION, *_ADDED, *_FF, *_NORMS),
         "context": _ADDED,
         "context+ffs": (*_ADDED, *_CONTEXT_FF),
+        "tiny": tuple(f"single_transformer_blocks.{n}.proj_out" for n in (7, 20)),
+        "nano": ("single_transformer_blocks.7.proj_out",),
     },
     default_targets="all",
     supports=frozenset({"max_tokens", "attention_mask", "guidance_embed"}),

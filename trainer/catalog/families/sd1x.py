@@ -2,18 +2,14 @@
 
 from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
 
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+_FF = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
+_CONVS = ("conv1", "conv2", "conv_shortcut", "conv")
+
 UNET_TARGETS = {
-    "attention": ("to_q", "to_k", "to_v", "to_out.0"),
-    "attention+ffs": (
-        "to_q",
-        "to_k",
-        "to_v",
-        "to_out.0",
-        "ff.net.0.proj",
-        "ff.net.2",
-        "proj_in",
-        "proj_out",
-    ),
+    "attention": _ATTENTION,
+    "attention+ffs": (*_ATTENTION, *_FF),
+    "attention+ffs+convs": (*_ATTENTION, *_FF, *_CONVS),
 }
 
 FACTS = FamilyFacts(

@@ -82,12 +82,12 @@ def test_comfyui_file_acts_the_same(kind, alpha, tiny_model, tmp_path):
     if kind == "flux":  # diffusers has no reader for alpha beside its own names: read it ourselves
         fresh, other = trained(kind, tiny_model(kind), seed=8, alpha=alpha)
         modules = [n.rpartition(".lora_")[0] for n in other.parameters()]
-        adapter = read_adapter(tmp_path / "comfyui.safetensors", modules)
+        adapter = read_adapter(tmp_path / f"{kind}-comfyui.safetensors", modules)
         assert set(adapter.alphas.values()) == {alpha}
         other.load_state_dict(adapter.tensors)
         loaded = output(fresh)
     else:
-        loaded = pipeline_output(kind, tiny_model(kind), tmp_path, "comfyui.safetensors")
+        loaded = pipeline_output(kind, tiny_model(kind), tmp_path, f"{kind}-comfyui.safetensors")
     torch.testing.assert_close(loaded, expected, atol=1e-5, rtol=1e-4)
 
 
@@ -217,7 +217,7 @@ def test_same_seed_same_start(tiny_model):
     assert not torch.equal(start(1), start(2))
 
 
-@pytest.mark.parametrize("name", ["pytorch_lora_weights", "comfyui"])
+@pytest.mark.parametrize("name", ["pytorch_lora_weights", "{kind}-comfyui"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_start_from_an_adapter_file(kind, name, tiny_model, tmp_path):
     """`adapter.init_from` takes either layout as the start."""
@@ -225,7 +225,7 @@ def test_start_from_an_adapter_file(kind, name, tiny_model, tmp_path):
     expected = output(family)
     lora.save(tmp_path, step=5)
     again = tiny_family(kind, tiny_model(kind), "text", "denoiser")
-    adapter = {"rank": 4, "init_from": str(tmp_path / f"{name}.safetensors")}
+    adapter = {"rank": 4, "init_from": str(tmp_path / f"{name.format(kind=kind)}.safetensors")}
     build_trainable(tiny_config(kind, tiny_model(kind), adapter=adapter), again, torch.float32)
     torch.testing.assert_close(output(again), expected)
 
