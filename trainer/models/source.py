@@ -107,7 +107,8 @@ class Source:
             raise missing(place, "the path does not exist", where)
         revision = self.model.revision if place == self.path else None
         folders = (f"{subfolder}/", "") if subfolder else ("",)
-        wanted = [f + pattern for f in folders for pattern in CONFIG_FILES]
+        wanted = ["config.json", "model_index.json"]  # a lone `*` would reach into every folder
+        wanted += [f"{subfolder}/{pattern}" for pattern in CONFIG_FILES if subfolder]
         root = download(place, revision, wanted, where)
         if not weights:
             return root
@@ -149,12 +150,11 @@ def weight_patterns(variant: str | None) -> list[tuple[str | None, list[str]]]:
     only names that the loader will open keeps a download to one copy.
     """
     names: list[tuple[str | None, list[str]]] = []
-    for ending in ("safetensors", "bin"):
-        if variant:
-            names.append((variant, [f"*.{variant}.{ending}", f"*.{variant}-0*.{ending}"]))
-    for ending in ("safetensors", "bin"):
-        plain = [f"{stem}{part}.{ending}" for stem in STEMS for part in ("", "-0*")]
-        names.append((None, plain))
+    for mark in (variant, None) if variant else (None,):
+        infix = f".{mark}" if mark else ""
+        for ending in ("safetensors", "bin"):
+            shards = [f"{infix}.{ending}", f"{infix}-0*.{ending}"]
+            names.append((mark, [stem + shard for stem in STEMS for shard in shards]))
     return names
 
 

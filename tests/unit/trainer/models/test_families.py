@@ -12,7 +12,6 @@ from tests.support.families import (
     some_times,
     tiny_family,
 )
-from trainer.errors import ConfigError
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 
@@ -169,27 +168,3 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
     changed = tiny_family(kind, copy)
     assert changed.identity("vae") != first.identity("vae")
     assert changed.identity("text") == first.identity("text")
-
-
-def test_missing_model_is_a_finding(tmp_path):
-    """A wrong path is a configuration error that names the place and the remedy."""
-    with pytest.raises(ConfigError, match="ENV001"):
-        tiny_family("flux", tmp_path / "nothing", "denoiser")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="sub-folder"):
-        tiny_family("flux", tmp_path / "empty", "denoiser")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_denoiser_from_a_single_file(kind, tiny_model, tmp_path):
-    """A component given as one .safetensors file loads with the folder's configuration."""
-    folder = tiny_model(kind)
-    slot = "transformer" if kind == "flux" else "unet"
-    weights = next((folder / slot).glob("*.safetensors"))
-    single = tmp_path / "model.safetensors"
-    single.write_bytes(weights.read_bytes())
-    changes = {"components": {"denoiser": {"path": str(single)}}}
-    family = tiny_family(kind, folder, "denoiser", model=changes)
-    reference = tiny_family(kind, folder, "denoiser")
-    pairs = zip(family.denoiser.parameters(), reference.denoiser.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
