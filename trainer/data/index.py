@@ -8,14 +8,16 @@ interrupted scan continues where it was. A file that cannot be read stays, with 
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.captions import read_caption_file
@@ -34,6 +36,7 @@ STAMPS = "relpath, size, mtime_ns, inode, text_size, text_mtime_ns, text_inode"
 ROW = "relpath, width, height, reason, content, text, text_reason"
 THREADS = 4
 CHUNK = 512  # files between two commits
+SLICE = 32  # files a thread takes at once
 NO_FILE: Stamp = (0, 0, 0)
 LOOK_AGAIN: Stamp = (-1, -1, -1)  # matches no file
 PUT_PICTURE = (
@@ -48,11 +51,12 @@ PUT_TEXT = (
 )
 PUT_CONTENT = "UPDATE file SET content = ? WHERE relpath = ?"
 
+In = TypeVar("In")
+Out = TypeVar("Out")
 Tick = Callable[[int], None]  # told how many files are done; may raise to stop
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One picture file; `reason` is set when it cannot be used, `text_reason` without caption."""
 
     relpath: str
@@ -88,15 +92,16 @@ class Index:
                 changes = _changes(list_pictures(self.root), known)
                 done = 0
                 while chunk := list(islice(changes, CHUNK)):
-                    pictures = pool.map(_inspect, [c.found for c in chunk if c.picture])
-                    texts = pool.map(_inspect_text, [c.found for c in chunk if c.text])
+                    there = [(c.found, c) for c in chunk if c.found is not None]
+                    pictures = _spread(pool, _inspect, [f for f, c in there if c.picture])
+                    texts = _spread(pool, _inspect_text, [f for f, c in there if c.text])
                     gone = [(c.relpath,) for c in chunk if c.found is None]
                     with _transaction(writer):
                         writer.executemany("DELETE FROM file WHERE relpath = ?", gone)
                         writer.executemany(PUT_PICTURE, pictures)
                         writer.executemany(PUT_TEXT, texts)
                     point("index.after_commit")
-                    done += len(chunk) - len(gone)
+                    done += len(there)
                     tick(done)
 
     def hash_contents(self, min_size: int, tick: Tick) -> None:
@@ -108,7 +113,7 @@ class Index:
         done, last = 0, ""
         with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "hash") as pool:
             while todo := [path for (path,) in db.execute(missing, (last, min_size, CHUNK))]:
-                hashes = list(pool.map(_hash, [self.root / path for path in todo]))
+                hashes = _spread(pool, _hash, [self.root / path for path in todo])
                 with _transaction(db):
                     db.executemany(PUT_CONTENT, zip(hashes, todo, strict=True))
                 done, last = done + len(todo), todo[-1]
@@ -156,7 +161,7 @@ def _inspect(found: Found) -> tuple:
     stamp, width, height, reason = found.stamp or LOOK_AGAIN, 0, 0, None
     try:
         found.path.encode()
-        width, height = picture_size(Path(found.path))
+        width, height = picture_size(found.path)
     except UnicodeEncodeError:
         reason = "its name is not UTF-8 text"
     except BadPicture as error:
@@ -168,7 +173,7 @@ def _inspect_text(found: Found) -> tuple:
     stamp, text, reason = found.caption or NO_FILE, None, None
     if found.caption is not None:
         try:
-            text, reason = read_caption_file(Path(found.path).with_suffix(".txt"))
+            text, reason = read_caption_file(Path(os.path.splitext(found.path)[0] + ".txt"))
         except OSError as error:
             reason, stamp = f"its caption file cannot be read: {error.strerror}", LOOK_AGAIN
     return (*stamp, text, reason, found.relpath)
@@ -184,6 +189,15 @@ def _hash(path: Path) -> bytes | None:
     except OSError:
         return None
     return hasher.digest()
+
+
+def _spread(
+    pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Sequence[In]
+) -> list[Out]:
+    """`function` of each item, in order. Threads are for the waiting of disks and networks."""
+    parts = [items[i : i + SLICE] for i in range(0, len(items), SLICE)]
+    done = pool.map(lambda part: [function(item) for item in part], parts)
+    return [result for part in done for result in part]
 
 
 @contextmanager

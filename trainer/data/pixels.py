@@ -6,6 +6,7 @@ orientation), the result is upright 8-bit RGB on the configured background.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class BadPicture(Exception):
         self.lasting = lasting
 
 
-def picture_size(path: Path) -> tuple[int, int]:
+def picture_size(path: Path | str) -> tuple[int, int]:
     """Upright width and height from the header alone."""
     try:
         with Image.open(path) as image:
@@ -87,12 +88,12 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _UPRIGHT else 1
 
 
-def _bad(path: Path, error: Exception) -> BadPicture:
+def _bad(path: Path | str, error: Exception) -> BadPicture:
     if isinstance(error, BadPicture):
         return error
     if isinstance(error, OSError) and error.errno is not None:
         return BadPicture(f"{error.strerror}", lasting=False)
-    if path.exists() and path.stat().st_size == 0:
+    if os.path.exists(path) and os.path.getsize(path) == 0:
         return BadPicture("the file is empty")
     if isinstance(error, Image.UnidentifiedImageError):
         return BadPicture("it is not a picture of a known format")

@@ -31,12 +31,22 @@ class Strings:
         return pack(self[int(i)] for i in rows)
 
 
+class Packer:
+    """Collects texts one by one."""
+
+    def __init__(self) -> None:
+        self._packed, self._ends = bytearray(), array("q")
+
+    def add(self, text: str) -> None:
+        self._packed += text.encode()
+        self._ends.append(len(self._packed))
+
+    def done(self) -> Strings:
+        return Strings(bytes(self._packed), np.array(self._ends, dtype=np.int64))
+
+
 def pack(texts: Iterable[str]) -> Strings:
-    packed, ends = bytearray(), array("q")
+    packer = Packer()
     for text in texts:
-        packed += text.encode()
-        ends.append(len(packed))
-    return Strings(bytes(packed), np.frombuffer(ends, dtype=np.int64) if ends else _NONE)
-
-
-_NONE = np.empty(0, dtype=np.int64)
+        packer.add(text)
+    return packer.done()

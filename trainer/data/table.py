@@ -23,7 +23,7 @@ from trainer.data.course import Leftover
 from trainer.data.funnel import Funnel
 from trainer.data.geometry import GeometrySpec, Placement, place
 from trainer.data.index import Row
-from trainer.data.strings import Strings, pack
+from trainer.data.strings import Packer, Strings
 from trainer.rng import stream_seed, unit
 
 Ints = NDArray[np.int64]
@@ -143,20 +143,21 @@ def sample_id(dataset: str, relpath: str) -> int:
 def make_table(source: Source, rows: Iterable[Row], funnel: Funnel) -> Table:
     """Pass the rows of an index through the funnel; what is left becomes the table."""
     ids, sizes, contents = array("q"), array("i"), bytearray()
-    kept: list[tuple[str, str]] = []
+    relpaths, file_texts = Packer(), Packer()
     for row in _usable(source, rows, funnel):
         assert row.content is not None
         ids.append(sample_id(source.id, row.relpath))
         sizes.extend((row.width, row.height))
         contents += row.content
-        kept.append((row.relpath, row.text or ""))
+        relpaths.add(row.relpath)
+        file_texts.add(row.text or "")
     table = Table(
         source=source,
         ids=np.array(ids, dtype=np.int64),
         sizes=np.array(sizes, dtype=np.int32).reshape(-1, 2),
         contents=np.frombuffer(bytes(contents), dtype=np.uint8).reshape(-1, KEY_BYTES),
-        relpaths=pack(relpath for relpath, _ in kept),
-        file_texts=pack(text for _, text in kept),
+        relpaths=relpaths.done(),
+        file_texts=file_texts.done(),
     )
     if source.max_samples is not None and len(table) > source.max_samples:
         table = table.take(np.sort(np.argsort(table.ids)[: source.max_samples]))

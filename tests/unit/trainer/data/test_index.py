@@ -37,7 +37,7 @@ class Looked:
     @staticmethod
     def _logged(function, log):
         def logged(path):
-            log.append(path.name)
+            log.append(Path(path).name)
             return function(path)
 
         return logged

@@ -35,7 +35,7 @@ SOURCE = Source(
 def row(name: str, size: tuple[int, int] = (64, 64), text: str | None = "a cat", **given) -> Row:
     content = given.pop("content", name.encode().ljust(16)[:16])
     base = Row(f"{name}.png", *size, None, content, text, None)
-    return replace(base, **given)
+    return base._replace(**given)
 
 
 def table(*rows: Row, source: Source = SOURCE) -> Table:
