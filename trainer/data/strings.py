@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 class Strings:
     """An immutable sequence of texts, packed as UTF-8; `ends[i]` is where text i stops."""
 
-    packed: bytes
+    packed: bytearray
     ends: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -42,7 +42,12 @@ class Packer:
         self._ends.append(len(self._packed))
 
     def done(self) -> Strings:
-        return Strings(bytes(self._packed), np.array(self._ends, dtype=np.int64))
+        return Strings(self._packed, column(self._ends))
+
+
+def column(values: array[int]) -> NDArray[np.int64]:
+    """The array's own memory as a column."""
+    return np.frombuffer(values, dtype=np.int64) if values else np.empty(0, dtype=np.int64)
 
 
 def pack(texts: Iterable[str]) -> Strings:

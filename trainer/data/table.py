@@ -23,7 +23,7 @@ from trainer.data.course import Leftover
 from trainer.data.funnel import Funnel
 from trainer.data.geometry import GeometrySpec, Placement, place
 from trainer.data.index import Row
-from trainer.data.strings import Packer, Strings
+from trainer.data.strings import Packer, Strings, column
 from trainer.rng import stream_seed, unit
 
 Ints = NDArray[np.int64]
@@ -128,8 +128,8 @@ class Table:
         settings = (source.id, source.geometry, caption, source.missing_caption)
         settings += (source.background, source.repeats, source.leftover)
         hasher = blake2b(repr(settings).encode(), digest_size=KEY_BYTES)
-        for column in (self.ids, self.sizes, self.contents, self.file_texts.ends):
-            hasher.update(column.tobytes())
+        for values in (self.ids, self.sizes, self.contents, self.file_texts.ends):
+            hasher.update(values.tobytes())
         hasher.update(self.file_texts.packed)
         return hasher.digest()
 
@@ -153,9 +153,9 @@ def make_table(source: Source, rows: Iterable[Row], funnel: Funnel) -> Table:
         file_texts.add(row.text or "")
     table = Table(
         source=source,
-        ids=np.array(ids, dtype=np.int64),
+        ids=column(ids),
         sizes=np.array(sizes, dtype=np.int32).reshape(-1, 2),
-        contents=np.frombuffer(bytes(contents), dtype=np.uint8).reshape(-1, KEY_BYTES),
+        contents=np.frombuffer(contents, dtype=np.uint8).reshape(-1, KEY_BYTES),
         relpaths=relpaths.done(),
         file_texts=file_texts.done(),
     )
