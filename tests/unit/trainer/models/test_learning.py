@@ -17,6 +17,7 @@ CAPTION = "a red apple"
 def example_step_flux(denoiser, x0, noise, sigma, text):
     """One loss as in the diffusers dreambooth script for Flux: weighting none."""
     from diffusers import FluxPipeline
+    from diffusers.training_utils import compute_loss_weighting_for_sd3
 
     b, c, h, w = x0.shape
     s = sigma.view(-1, 1, 1, 1)
@@ -32,17 +33,24 @@ def example_step_flux(denoiser, x0, noise, sigma, text):
         return_dict=False,
     )[0]
     prediction = FluxPipeline._unpack_latents(out, h * 8, w * 8, 8)
-    return torch.mean((prediction.float() - (noise - x0).float()).pow(2).reshape(b, -1), 1).mean()
+    weighting = compute_loss_weighting_for_sd3(weighting_scheme="none", sigmas=s)
+    error = weighting.float() * (prediction.float() - (noise - x0).float()) ** 2
+    return torch.mean(error.reshape(b, -1), 1).mean()
 
 
 def example_step_sd(denoiser, scheduler, x0, noise, time, text):
-    """One loss as in the diffusers text-to-image script for Stable Diffusion."""
+    """One loss as in the diffusers text-to-image scripts for Stable Diffusion and SDXL."""
     noisy = scheduler.add_noise(x0, noise, time)
-    prediction = denoiser(noisy, time, text["prompt_embeds"], return_dict=False)[0]
+    condition = {}
+    if "pooled_prompt_embeds" in text:
+        time_ids = torch.tensor([[32, 32, 0, 0, 32, 32]] * len(x0), dtype=torch.float32)
+        added = {"time_ids": time_ids, "text_embeds": text["pooled_prompt_embeds"]}
+        condition = {"added_cond_kwargs": added}
+    prediction = denoiser(noisy, time, text["prompt_embeds"], return_dict=False, **condition)[0]
     return F.mse_loss(prediction.float(), noise.float(), reduction="mean")
 
 
-@pytest.mark.parametrize("kind", ["sd1x", "flux"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
     """Same module, batch, noise and times: ten training losses agree to 1e-5 in fp32."""
     from diffusers import DDPMScheduler
@@ -58,11 +66,9 @@ def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
     theirs, _, their_optimizer = setting()
     config = tiny_config(kind, tiny_model(kind))
     objective = build_objective(config.noise, config.loss, ours)
-    scheduler = (
-        DDPMScheduler.from_pretrained(tiny_model(kind), subfolder="scheduler")
-        if (kind == "sd1x")
-        else None
-    )
+    scheduler = None
+    if kind != "flux":
+        scheduler = DDPMScheduler.from_pretrained(tiny_model(kind), subfolder="scheduler")
     differences = []
     for step in range(10):
         x0 = random_latents(ours, seed=step)
@@ -130,16 +136,20 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
+STEPS = {"sd1x": 120, "sdxl": 120, "flux": 300}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sign(kind, tiny_model):
     """Overfit one latent, sample with the real pipeline: nearer than before. No loss shows this."""
-    before, after = overfit(kind, tiny_model(kind), sign=1.0, steps=400)
+    before, after = overfit(kind, tiny_model(kind), sign=1.0, steps=STEPS[kind])
     assert after < 0.85 * before, (before, after)
 
 
-def test_sign_test_can_fail(tiny_model):
+@pytest.mark.parametrize("kind", KINDS)
+def test_sign_test_can_fail(kind, tiny_model):
     """With the target turned round on purpose the sampled latent is further away, not nearer."""
-    before, after = overfit("flux", tiny_model("flux"), sign=-1.0, steps=300)
+    before, after = overfit(kind, tiny_model(kind), sign=-1.0, steps=STEPS[kind] // 2)
     assert after > before
 
 
