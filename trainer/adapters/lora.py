@@ -43,18 +43,20 @@ class LoRA:
 
         self.config = config
         self.family = family
+        self.dtype = dtype
         self.title = title or family.facts.key
         self.alpha = float(config.alpha if config.alpha is not None else config.rank)
-        self.peft_config = LoraConfig(
+        self.targets = target_modules(config, family)
+        peft_config = LoraConfig(
             r=config.rank,
             lora_alpha=self.alpha,  # type: ignore[arg-type]
             lora_dropout=config.dropout,
             init_lora_weights=True if config.init == "default" else "gaussian",
-            target_modules=target_modules(config, family),
+            target_modules=self.targets,
         )
         with torch.random.fork_rng():
             torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
-            family.denoiser.add_adapter(self.peft_config, adapter_name=ADAPTER)
+            family.denoiser.add_adapter(peft_config, adapter_name=ADAPTER)
         self._parameters: dict[str, Parameter] = {}
         for name, parameter in family.denoiser.named_parameters():
             if parameter.requires_grad:
@@ -107,7 +109,9 @@ class LoRA:
             path = self._write(layout, folder, adapter, step, suffix)
             problems = verify.verify_file(path, adapter, trained=step > 0)
             if not any(p.level == "error" for p in problems):
-                problems += verify.verify_output(path, self.family, expected, ADAPTER)
+                problems += verify.verify_output(
+                    path, self.family, expected, active=ADAPTER, dtype=self.dtype
+                )
             fatal = any(p.level == "error" for p in problems)
             if fatal:
                 path = verify.quarantine(path)
@@ -125,9 +129,20 @@ class LoRA:
         return io.write_comfyui(folder, facts, adapter, notes, f"{stem}-comfyui{suffix}")
 
     def _metadata(self) -> dict[str, Any]:
-        """PEFT's own description of the adapter, in JSON types."""
-        plain = self.peft_config.to_dict()
-        return {k: sorted(v) if isinstance(v, set) else v for k, v in plain.items()}
+        """What a loader needs of the PEFT configuration, and no more.
+
+        Loaders pass every entry on to their own PEFT, and an older one refuses what it does not
+        know.
+        """
+        return {
+            "r": self.config.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": self.config.dropout,
+            "bias": "none",
+            "target_modules": sorted(self.targets),
+            "rank_pattern": {},
+            "alpha_pattern": {},
+        }
 
     @contextmanager
     def base_scope(self) -> Iterator[None]:

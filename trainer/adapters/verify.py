@@ -72,14 +72,20 @@ def _compare(path: Path, found: AdapterTensors, expected: AdapterTensors) -> lis
     return problems
 
 
-def verify_output(path: Path, family: Family, expected: Tensor, active: str) -> list[Finding]:
-    """Load the file where users load it and compare the model's output with `expected`."""
+def verify_output(
+    path: Path, family: Family, expected: Tensor, *, active: str, dtype: torch.dtype
+) -> list[Finding]:
+    """Load the file where users load it and compare the model's output with `expected`.
+
+    `dtype` is that of the adapter `active`; a loader may compute a bf16 one in fp32.
+    """
     try:
         with _second_adapter(path, family, active):
             found = family.probe()
     except Exception as error:  # any way of not loading is the finding
         return [_other(path, f"the diffusers pipeline does not load it: {error}")]
-    limit = TOLERANCE.get(family.denoiser_dtype, 2e-2) * max(1.0, float(expected.abs().max()))
+    share = max(TOLERANCE.get(d, 2e-2) for d in (dtype, family.denoiser_dtype))
+    limit = share * max(1.0, float(expected.abs().max()))
     difference = float((found - expected).abs().max())
     if difference <= limit:  # false for NaN too
         return []

@@ -1,0 +1,48 @@
+"""Adapters with values as if they had been trained, and what a model makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.support.families import (
+    random_latents,
+    some_sizes,
+    some_times,
+    tiny_config,
+    tiny_family,
+)
+from trainer import catalog
+from trainer.adapters.build import build_trainable
+
+CAPTIONS = ["a red apple", "a blue car"]
+
+
+def trained(kind: str, path: Path, *, seed: int = 3, **adapter: Any) -> tuple[Any, Any]:
+    """A family whose adapter has values as if it had been trained."""
+    family = tiny_family(kind, path, "text", "vae", "denoiser")
+    config = tiny_config(kind, path, adapter={"rank": 4} | adapter)
+    lora = build_trainable(config, family, torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in lora.parameters().values():
+        parameter.data.normal_(0.0, 0.2, generator=generator)
+    return family, lora
+
+
+def output(family: Any) -> torch.Tensor:
+    family.denoiser.eval()
+    text = family.collate_text(family.encode_text(CAPTIONS))
+    with torch.no_grad():
+        return family.forward(random_latents(family), some_times(family), text, some_sizes())
+
+
+def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Tensor:
+    """Output of a fresh model after the diffusers pipeline class loaded the file."""
+    family = tiny_family(kind, path, "text", "vae", "denoiser")
+    cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
+    pipe = cls.from_pretrained(path, **({"safety_checker": None} if kind == "sd1x" else {}))
+    pipe.load_lora_weights(folder, weight_name=name)
+    family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
+    return output(family)

@@ -1,0 +1,123 @@
+"""Names in adapter files: frozen lists, and names that each program's loader maps.
+
+The lists in tests/golden/adapters are what the widest preset of a family writes for the tiny model.
+They change only when a file layout changes on purpose:
+
+    python -m tests.unit.trainer.adapters.test_keys
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support.families import KINDS, tiny_config, tiny_family
+from trainer.adapters.build import build_trainable
+from trainer.adapters.io import read_adapter
+from trainer.adapters.layouts import detect
+
+GOLDEN = Path(__file__).parents[3] / "golden" / "adapters"
+WIDEST = {"sd1x": "attention+ffs+convs", "sdxl": "attention+ffs+convs", "flux": "ai-toolkit"}
+LAYOUTS = ("diffusers", "comfyui")
+
+# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers).
+UNET_INNER = (
+    r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
+    r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
+    r"|resnets\.\d+\.(conv1|conv2|time_emb_proj|conv_shortcut)"
+)
+UNET_KNOWN = re.compile(
+    rf"(mid_block\.({UNET_INNER})"
+    rf"|(down|up)_blocks\.\d+\.({UNET_INNER}|(down|up)samplers\.0\.conv))"
+)
+FLUX_KNOWN = re.compile(
+    r"transformer_blocks\.\d+\.(attn\.(to_[qkv]|add_[qkv]_proj|to_out\.0|to_add_out)"
+    r"|norm1(_context)?\.linear|ff(_context)?\.net\.(0\.proj|2))"
+    r"|single_transformer_blocks\.\d+\.(attn\.to_[qkv]|proj_mlp|proj_out|norm\.linear)"
+    r"|proj_out|x_embedder|context_embedder"
+)
+
+
+def saved(kind: str, model: Path, folder: Path, preset: str):
+    """Files of a filled adapter, its modules, and the family."""
+    family = tiny_family(kind, model, "denoiser")
+    adapter = {"rank": 4, "alpha": 2.0, "preset": preset}
+    lora = build_trainable(tiny_config(kind, model, adapter=adapter), family, torch.float32)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in lora.parameters().values():
+        parameter.data.normal_(0.0, 0.1, generator=generator)
+    return {file.layout: file for file in lora.save(folder, step=1)}, lora
+
+
+def golden_lines(path: Path) -> list[str]:
+    return [f"{k} {list(v.shape)}" for k, v in sorted(load_file(path).items())]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_keys(kind, layout, tiny_model, tmp_path):
+    """Every name and shape of a file is frozen: people's tools know them by these names."""
+    files, _ = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
+    expected = (GOLDEN / f"{kind}-{layout}.txt").read_text().splitlines()
+    assert golden_lines(files[layout].path) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
+    """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
+    files, lora = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
+    known = FLUX_KNOWN if kind == "flux" else UNET_KNOWN
+    looked_up = set()
+    for module in lora.tensors().modules:
+        assert known.fullmatch(module), module
+        if kind == "flux":
+            stem = f"transformer.{module}"
+            looked_up |= {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight", f"{stem}.alpha"}
+        else:
+            stem = "lora_unet_" + module.replace(".", "_")
+            looked_up |= {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}
+    assert set(load_file(files["comfyui"].path)) == looked_up
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
+    """Each target preset, convolutions among them, loads again in diffusers with equal output."""
+    from trainer import catalog
+
+    for preset in catalog.family_facts(kind).lora_targets:
+        if preset in ("tiny", "nano"):  # single blocks 7 and 20, which the tiny model lacks
+            continue
+        files, lora = saved(kind, tiny_model(kind), tmp_path / preset, preset)
+        for file in files.values():
+            assert file.verified, (preset, file.findings)
+            back = read_adapter(file.path, lora.tensors().modules)
+            assert all(torch.equal(back.tensors[k], v) for k, v in lora.tensors().tensors.items())
+
+
+def test_layout_is_recognised():
+    """Each layout is told from its keys alone."""
+    assert detect(["lora_unet_x.lora_down.weight"]) == "kohya-unet"
+    assert detect(["transformer.x.lora_A.weight", "transformer.x.alpha"]) == "comfyui"
+    assert detect(["diffusion_model.x.lora_A.weight"]) == "comfyui"
+    assert detect(["unet.x.lora_A.weight"]) == "diffusers"
+
+
+def write_golden() -> None:
+    from tests.support.tiny import make_tiny
+
+    with tempfile.TemporaryDirectory() as name:
+        for kind in KINDS:
+            model = make_tiny(kind, Path(name) / kind)
+            files, _ = saved(kind, model, Path(name) / f"{kind}-out", WIDEST[kind])
+            for layout, file in files.items():
+                path = GOLDEN / f"{kind}-{layout}.txt"
+                path.write_text("\n".join(golden_lines(file.path)) + "\n")
+
+
+if __name__ == "__main__":
+    write_golden()
