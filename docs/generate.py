@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sttui.cli.reference import markdown as cli_page
+from sttui.tui.keys import document as keys_page
 from trainer.config.docs import PAGES as config_pages
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
 
-PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, **config_pages}
+PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, "keys.md": keys_page, **config_pages}
 
 
 def main() -> None:

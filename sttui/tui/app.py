@@ -11,14 +11,15 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from stdaemon.client.api import Client
 from stdaemon.client.errors import ClientError
 from stdaemon.wire.jobs import Job
+from sttui.tui.calls import DaemonCalls
 from sttui.tui.compat import adapt
 from sttui.tui.ink import DARK, LIGHT
 from sttui.tui.keys import bindings, conflicts, load_keymap
@@ -32,8 +33,8 @@ from trainer.runs.homes import config_home
 if TYPE_CHECKING:
     from textual.command import Provider
 
-T = TypeVar("T")
 FRAME_S = 0.1
+AFTER_FIRST_FRAME_S = 0.05  # connecting costs imports, which the first frame need not wait for
 # Screens are imported when they are first shown: the first frame does not wait for them.
 SCREENS_BY_NAME = {
     "dashboard": "sttui.tui.screens.dashboard:Dashboard",
@@ -48,7 +49,7 @@ def _commands() -> type[Provider]:
     return StuneCommands
 
 
-class StuneApp(App[int]):
+class StuneApp(DaemonCalls):
     """Screens ask it for the state and hand it their calls."""
 
     TITLE = "stune"
@@ -78,7 +79,7 @@ class StuneApp(App[int]):
         return Dashboard()
 
     def on_mount(self) -> None:
-        self._read_keymap()
+        problems = self._read_keymap()
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
         if self._first in SCREENS_BY_NAME:
@@ -87,20 +88,24 @@ class StuneApp(App[int]):
             self.open_job(self._first)
         self.set_interval(FRAME_S, self._frame)
         self.set_interval(1.0, self._second)
-        self.call_after_refresh(self.feed.start)
+        self.set_timer(AFTER_FIRST_FRAME_S, partial(self._started, problems))
 
     def on_unmount(self) -> None:
         self.feed.close()
 
-    def _read_keymap(self) -> None:
-        path = config_home() / "keymap.toml"
+    def _started(self, problems: list[str]) -> None:
+        self.feed.start()
+        for problem in problems:
+            self.notify(problem, title="keymap.toml", severity="warning", timeout=10, markup=False)
+
+    def _read_keymap(self) -> list[str]:
+        """Take over the user's own keys; returns what is wrong with them."""
         try:
-            self.keymap_ids = load_keymap(path)
+            self.keymap_ids = load_keymap(config_home() / "keymap.toml")
         except (OSError, ValueError) as error:
-            self.notify(f"{path}: {error}", severity="error", timeout=10, markup=False)
-        for problem in conflicts(self.keymap_ids):
-            self.notify(f"{path}: {problem}", severity="warning", timeout=10, markup=False)
+            return [str(error)]
         self.set_keymap(self.keymap_ids)
+        return conflicts(self.keymap_ids)
 
     # --- state -----------------------------------------------------------------------------
 
@@ -117,40 +122,12 @@ class StuneApp(App[int]):
 
     def _on_screen(self, method: str) -> None:
         for screen in reversed(self.screen_stack):
-            if (call := getattr(screen, method, None)) is not None and screen.is_mounted:
+            call = getattr(screen, method, None)
+            if call is not None and screen.is_mounted and screen.is_running:
                 call()  # below a dialog the screen stays alive
                 return
 
-    # --- calls -----------------------------------------------------------------------------
-
-    def call_daemon(
-        self,
-        call: Callable[[Client], T],
-        then: Callable[[T], Any],
-        failed: Callable[[ClientError], Any] | None = None,
-    ) -> None:
-        """Run `call` in a thread; `then` gets its result here, `failed` or a toast its failure."""
-        screen, failed = self.screen, failed or self._tell_failure
-
-        def work() -> None:
-            try:
-                result = call(self.client)
-            except ClientError as error:
-                self._come_back(screen, failed, error)
-            else:
-                self._come_back(screen, then, result)
-
-        self.run_worker(work, thread=True, group="calls")
-
-    def _come_back(self, screen: object, step: Callable[[T], Any], value: T) -> None:
-        """Continue on the interface's thread, unless the screen that asked is gone."""
-        if self.is_running and getattr(screen, "is_attached", False):
-            self.call_from_thread(step, value)
-
-    def _tell_failure(self, error: ClientError) -> None:
-        found = error.finding
-        text = "\n".join(filter(None, (found.message, found.fix)))
-        self.notify(text, title=found.code, severity="error", timeout=8, markup=False)
+    # --- actions on jobs -------------------------------------------------------------------
 
     def may_change(self, action: str) -> bool:
         """Whether something may be changed now; if not, the reason is told."""

@@ -70,7 +70,7 @@ class StuneScreen(Screen[None]):
 
     def refresh_state(self) -> None:
         """Redraw from the state; called at most ten times a second."""
-        if self.is_mounted and self.query(Header):
+        if self.is_mounted and self.is_running and self.query(Header):
             self.set_class(self.app.state.connection not in ("online", "connecting"), "-stale")
             self.refresh_header()
             self.show(self.app.state)

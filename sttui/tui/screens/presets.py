@@ -26,9 +26,9 @@ from sttui.tui.state.store import HostState
 from sttui.tui.widgets.virtual_table import TableColumn, TableRow, VirtualTable
 
 COLUMNS = (
-    TableColumn("PRESET", 22),
+    TableColumn("PRESET", 20),
     TableColumn("MODE", 7),
-    TableColumn("VRAM", 6, right=True),
+    TableColumn("VRAM", 5, right=True),
     TableColumn("WHAT", 0),
 )
 

@@ -23,7 +23,7 @@ class CheckpointsTab(JobTab):
     every_s = 2.0
 
     def compose(self) -> ComposeResult:
-        yield VirtualTable(COLUMNS, empty="loading …", opens=False, id="checkpoints")
+        yield VirtualTable(COLUMNS, empty="loading …", opens=False, id="checkpoints-table")
 
     def take_focus(self) -> None:
         self.query_one(VirtualTable).focus()

@@ -24,7 +24,7 @@ class LogTab(JobTab):
         self._trouble = ""
 
     def compose(self) -> ComposeResult:
-        yield LogView(id="log")
+        yield LogView(id="log-view")
         yield Input(placeholder="search the log, enter to go", id="search", classes="search")
         yield Static("", id="log-status", markup=False)
 
@@ -92,7 +92,7 @@ class LogTab(JobTab):
             status += " · the job has ended"
         self.query_one("#log-status", Static).update(self._trouble or status)
 
-    def action_search(self) -> None:
+    def on_log_view_search_asked(self) -> None:
         field = self.query_one("#search", Input)
         field.add_class("-open")
         field.focus()

@@ -90,8 +90,8 @@ class KeyBar(Widget):
         self.refresh_hints()
 
     def refresh_hints(self) -> None:
-        if not self.is_attached:
-            return
+        if not (self.is_attached and self.screen.is_mounted and self.screen.is_running):
+            return  # still being composed, or already going
         may_change = not getattr(getattr(self.app, "options", None), "read_only", False)
         active = self.screen.active_bindings.values()
         tail = sum(1 for id in LAST if any(a.binding.id == id for a in active))

@@ -40,6 +40,9 @@ class LogView(ScrollView, can_focus=True):
     class Changed(Message):
         """Something that `status()` tells has changed."""
 
+    class SearchAsked(Message):
+        """The reader wants to search; the field for it belongs to whoever holds the view."""
+
     def __init__(self, *, id: str, max_lines: int = MAX_LINES) -> None:
         super().__init__(id=id)
         self.log_lines = LogLines(max_lines)
@@ -152,6 +155,9 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_to(x=left, animate=False, force=True, immediate=True)
 
     # --- searching -------------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        self.post_message(self.SearchAsked())
 
     def find(self, pattern: str) -> int:
         """Mark all matches and go to the newest; returns the number of matching lines."""

@@ -17,7 +17,7 @@ from sttui.tui.options import Options
 from sttui.tui.state.feed import Feed
 from tests.support.fake_client import FakeClient
 
-DEADLINE_S = 20.0
+DEADLINE_S = 10.0
 
 
 class Driver:
@@ -68,7 +68,7 @@ async def interface(
     """The application on a fake client; returns once the first snapshot is drawn."""
     quick = Backoff(uniform=lambda low, high: 0.02)
     app = StuneApp(client, Options(motion=False, **options), feed=Feed(client, backoff=quick))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot, client)
         if online:
             await driver.until(lambda: app.state.online and app._drawn == app.state.revision)

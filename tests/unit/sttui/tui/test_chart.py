@@ -1,4 +1,4 @@
-"""Charts, bars and sparklines: exact text at small sizes, honest axes, nothing outside the frame."""
+"""Charts, bars and sparklines: exact text at small sizes, honest axes, nothing outside."""
 
 from __future__ import annotations
 
