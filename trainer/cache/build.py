@@ -113,7 +113,8 @@ def _demand_room(store: Store, encoded: Encoded, total: int) -> None:
 
 def no_room(folder: Path, why: str) -> TrainerError:
     """The error for a disk that cannot hold the cache."""
-    free = shutil.disk_usage(folder).free / 2**30
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free / 2**30
     return TrainerError(
         finding(
             "DAT102",

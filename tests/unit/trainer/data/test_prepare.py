@@ -13,10 +13,12 @@ from PIL import Image
 
 from tests.support.fake_family import FakeFamily, job
 from tests.support.pictures import make_folder
+from trainer import faults
+from trainer.cache import build
 from trainer.config.schema.root import JobConfig
 from trainer.data.loader import Reader
 from trainer.data.prepare import Prepared, eval_batches, prepare, steps_in_epochs
-from trainer.errors import DataError, Preempted
+from trainer.errors import DataError, Preempted, TrainerError
 
 SIZES = ((64, 64), (128, 64))
 
@@ -251,6 +253,36 @@ def test_bad_folder_is_a_data_error_that_says_what_to_do(root, prepare_folder, c
     assert (problem.code, error.value.exit_code) == (code, 65)
     assert str(root / "a") in problem.where
     assert problem.fix
+
+
+def test_unusable_cache_folder_is_a_finding(root):
+    """A file where the cache should be, or a damaged database: DAT103 with the place."""
+    (root / "cache").write_text("")
+    with pytest.raises(TrainerError) as error:
+        run(job(root, dataset(root)))
+    assert error.value.finding.code == "DAT103"
+    (root / "cache").unlink()
+    (root / "cache").mkdir()
+    (root / "cache" / "cache.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(TrainerError) as error:
+        run(job(root, dataset(root)))
+    assert error.value.finding.code == "DAT103"
+    assert str(root / "cache") in error.value.finding.where
+
+
+@pytest.mark.parametrize("point", ["cache.before_shard@2", "index.after_commit@1"])
+def test_full_disk_keeps_what_is_done(root, monkeypatch, point):
+    """ENOSPC while caching: DAT102, and the next start encodes only the rest."""
+    monkeypatch.setattr(build, "FLUSH_BYTES", 0)
+    monkeypatch.setattr(faults, "_spec", f"{point}=enospc")
+    monkeypatch.setattr(faults, "_passes", {})
+    with pytest.raises(TrainerError) as error:
+        run(job(root, dataset(root)))
+    assert error.value.finding.code == "DAT102"
+    _, family = run(job(root, dataset(root)))
+    assert family.num_pictures == 10
+    # the second group fails once, is written when the build ends, and so is not lost either
+    assert len(family.captions) == (14 - 6 if "shard" in point else 14)
 
 
 @pytest.mark.parametrize(("policy", "count"), [("skip", 9), ("filename", 10), ("empty", 10)])
