@@ -1,8 +1,8 @@
 """Bytes of a shard: entries one after the other, in the safetensors layout.
 
 Any safetensors reader opens a shard; we read one entry as one exact byte range, which the index
-remembers. Tensors of an entry lie together, widest type first, and a filler tensor ends an entry
-whose length is no multiple of eight, so every view into the bytes is aligned.
+remembers. Tensors of an entry lie together, widest type first, so every view into the entry's
+bytes is aligned for its type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ DTYPES: dict[str, torch.dtype] = {
     "BOOL": torch.bool,
 }
 CODES = {dtype: code for code, dtype in DTYPES.items()}
-ALIGN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,9 @@ def pack(entries: Mapping[bytes, Entry]) -> tuple[bytes, dict[bytes, Place]]:
             layout.append((name, code, shape))
             crc = crc32(data, crc)
         spans[key] = (start, position - start, json.dumps(layout), crc)
-        if rest := -position % ALIGN:
-            add(f"{key.hex()}/~fill", "U8", [rest], bytes(rest))
 
     head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % ALIGN)
+    head += b" " * (-len(head) % 8)
     base = 8 + len(head)
     places = {
         key: Place(base + at, size, text, crc) for key, (at, size, text, crc) in spans.items()

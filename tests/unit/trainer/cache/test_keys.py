@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.cache.keys import KEY_BYTES, digest, latent_key, text_key
@@ -37,6 +37,7 @@ def test_spelling_of_the_background_does_not_matter():
     assert latent_key(b"c", PLACE, "#FFFFFF", "v") == latent_key(b"c", PLACE, "ffffff", "v")
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.text())
 def test_text_keys_are_equal_only_for_equal_inputs(a, b, x, y):
     """Caption and encoder cannot be confused with one another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.data.geometry import (
@@ -17,6 +17,7 @@ from trainer.data.geometry import (
     target_size,
 )
 
+fast = settings(deadline=None)
 lengths = st.integers(1, 20_000)
 draws = st.tuples(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 specs = st.builds(
@@ -34,6 +35,7 @@ specs = st.builds(
 )
 
 
+@fast
 @given(lengths, lengths, specs, draws)
 def test_target_is_aligned_and_crop_box_lies_inside(w, h, spec, draw):
     """Every target is a multiple of the alignment and the crop box is inside the picture."""
@@ -45,6 +47,7 @@ def test_target_is_aligned_and_crop_box_lies_inside(w, h, spec, draw):
     assert (right - left, bottom - top) == p.target
 
 
+@fast
 @given(lengths, lengths, specs, draws)
 def test_resize_is_the_smallest_cover_in_the_own_shape(w, h, spec, draw):
     """One axis is met exactly, and the shape is kept to half a pixel."""
@@ -55,6 +58,7 @@ def test_resize_is_the_smallest_cover_in_the_own_shape(w, h, spec, draw):
     assert abs(p.resize[1] - h * scale) <= 0.5 + 1e-6 * p.resize[1]
 
 
+@fast
 @given(lengths, lengths, specs)
 def test_turning_the_picture_turns_the_bucket(w, h, spec):
     """A portrait and its landscape twin get mirrored buckets."""
@@ -62,6 +66,7 @@ def test_turning_the_picture_turns_the_bucket(w, h, spec):
     assert target_size(w, h, spec) == (turned[1], turned[0])
 
 
+@fast
 @given(lengths, lengths, specs)
 def test_area_and_aspect_stay_within_bounds(w, h, spec):
     """No shape leads to a huge or sliver-like target, however extreme the picture."""
@@ -72,6 +77,7 @@ def test_area_and_aspect_stay_within_bounds(w, h, spec):
     assert max(tw, th) <= (MAX_ASPECT * sqrt(nominal)) + spec.align
 
 
+@fast
 @given(lengths, lengths, specs, draws)
 def test_only_random_looks_at_the_draw(w, h, spec, draw):
     """Placement without random crop is a function of the size alone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.schema.data import CaptionConfig
@@ -82,6 +82,7 @@ def test_dropout_takes_its_share():
 # --- strings -------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.text()), st.data())
 def test_packed_texts_come_back(texts, data):
     """Packing loses nothing, whatever the texts; take keeps the asked rows in order."""
