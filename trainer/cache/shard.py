@@ -52,22 +52,15 @@ def pack(entries: Mapping[bytes, Entry]) -> tuple[bytes, dict[bytes, Place]]:
     spans: dict[bytes, tuple[int, int, str, int]] = {}
     position = 0
 
-    def add(name: str, code: str, shape: list[int], data: bytes) -> None:
-        nonlocal position
-        header[name] = {
-            "dtype": code,
-            "shape": shape,
-            "data_offsets": [position, position + len(data)],
-        }
-        blocks.append(data)
-        position += len(data)
-
     for key, entry in entries.items():
         start, crc, layout = position, 0, []
         for name, tensor in sorted(entry.items(), key=lambda e: (-e[1].element_size(), e[0])):
             code, shape, data = CODES[tensor.dtype], list(tensor.shape), _bytes(tensor)
-            add(f"{key.hex()}/{name}", code, shape, data)
+            offsets = [position, position + len(data)]
+            header[f"{key.hex()}/{name}"] = {"dtype": code, "shape": shape, "data_offsets": offsets}
             layout.append((name, code, shape))
+            blocks.append(data)
+            position += len(data)
             crc = crc32(data, crc)
         spans[key] = (start, position - start, json.dumps(layout), crc)
 

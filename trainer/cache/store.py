@@ -50,7 +50,8 @@ class Store:
     def __init__(self, root: Path, kind: str, encoder: str) -> None:
         self.folder = root / kind / encoder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._kind, self._encoder = kind, encoder
+        self.encoder = encoder
+        self._kind = kind
         self._path = root / "cache.db"
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -87,7 +88,7 @@ class Store:
         rows = self._db.execute(
             "SELECT id, num_bytes FROM shard WHERE kind = ? AND encoder = ? "
             "AND num_bytes IS NOT NULL",
-            (self._kind, self._encoder),
+            (self._kind, self.encoder),
         ).fetchall()
         for number, size in rows:
             path = self._shard(number)
@@ -176,7 +177,7 @@ class Store:
         if entries:
             with self._write() as db:
                 number = db.execute(
-                    "INSERT INTO shard (kind, encoder) VALUES (?, ?)", (self._kind, self._encoder)
+                    "INSERT INTO shard (kind, encoder) VALUES (?, ?)", (self._kind, self.encoder)
                 ).lastrowid
             assert number is not None
             blob, places = pack(entries)

@@ -23,8 +23,7 @@ def build_text(
 
     The encoders are loaded with the first caption that is missing, and dropped at the end.
     """
-    encoder = family.identity("text")
-    texts = {text_key(caption, encoder): caption for caption in captions}
+    texts = {text_key(caption, store.encoder): caption for caption in captions}
     missing = store.missing(sorted(texts))
     groups = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
 

@@ -35,16 +35,16 @@ class Reader:
     def __init__(self, family: Family, latents: Store, text: Store) -> None:
         self._family = family
         self._latents, self._text = latents, text
-        self._vae, self._encoder = family.identity("vae"), family.identity("text")
 
     def text_of(self, caption: str) -> dict[str, Tensor]:
-        return self._text.get(text_key(caption, self._encoder))
+        return self._text.get(text_key(caption, self._text.encoder))
 
     def batch(
         self, items: Sequence[Item], visits: Sequence[int], captions: Sequence[str], dataset: str
     ) -> Batch:
         """Items of one bucket with the captions they are shown with."""
-        latents = [self._latents.get(item_key(item, self._vae))["latent"] for item in items]
+        encoder = self._latents.encoder
+        latents = [self._latents.get(item_key(item, encoder))["latent"] for item in items]
         return Batch(
             latents=torch.stack(latents),
             text=self._family.collate_text([self.text_of(caption) for caption in captions]),

@@ -167,9 +167,8 @@ def cache_text(task: Task, tables: list[Table]) -> Store:
 
 def cache_latents(task: Task, tables: list[Table]) -> tuple[Store, list[Table]]:
     """Encode; the tables come back without the samples that could not be."""
-    encoder = task.family.identity("vae")
-    store = Store(task.root, "latents", encoder)
-    keys = [[item_key(item, encoder) for item in table.items()] for table in tables]
+    store = Store(task.root, "latents", task.family.identity("vae"))
+    keys = [[item_key(item, store.encoder) for item in table.items()] for table in tables]
     missing = set(store.missing([key for own in keys for key in own]))
     whole = build_latents(
         {
