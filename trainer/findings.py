@@ -183,7 +183,8 @@ CODES: dict[str, str] = {
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",
     "DAT102": "The disk has no room for the cache. Everything encoded so far is kept.",
-    "DAT103": "The cache folder cannot be used: it is not writable, or a database in it is damaged.",
+    "DAT103": "The cache folder cannot be used: it is not writable, or a database in it is "
+    "damaged.",
     # --- models and adapters -------------------------------------------------------------
     "ENV001": "A model, or one of its components, cannot be loaded: the folder or file is missing "
     "or not in the expected layout, or the hub repository cannot be reached.",

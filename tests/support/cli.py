@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,10 @@ class Done:
         return json.loads(self.out)["data"]
 
 
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Home:
     """A home directory and the environment of programs that live in it."""
@@ -58,6 +63,7 @@ class Home:
             "stderr": subprocess.PIPE,
             "env": self.env,
             "cwd": self.path,
+            "preexec_fn": _hear_interrupts,  # a runner in the background may ignore SIGINT
         }
         return subprocess.Popen([sys.executable, "-m", "sttui", *argv], **(defaults | options))
 
