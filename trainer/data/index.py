@@ -39,12 +39,15 @@ CHUNK = 512  # files between two commits
 SLICE = 32  # files a thread takes at once
 NO_FILE: Stamp = (0, 0, 0)
 LOOK_AGAIN: Stamp = (-1, -1, -1)  # matches no file
-PUT_PICTURE = (
-    "INSERT INTO file (relpath, size, mtime_ns, inode, width, height, reason) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (relpath) DO UPDATE SET size = excluded.size, "
-    "mtime_ns = excluded.mtime_ns, inode = excluded.inode, width = excluded.width, "
-    "height = excluded.height, reason = excluded.reason, content = NULL"
-)
+# A content hash stays as long as the stamp does: another process may have filled it in meanwhile.
+PUT_PICTURE = """
+INSERT INTO file (relpath, size, mtime_ns, inode, width, height, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (relpath) DO UPDATE SET
+  content = CASE WHEN (size, mtime_ns, inode)
+    = (excluded.size, excluded.mtime_ns, excluded.inode) THEN content END,
+  size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
+  width = excluded.width, height = excluded.height, reason = excluded.reason
+"""
 PUT_TEXT = (
     "UPDATE file SET text_size = ?, text_mtime_ns = ?, text_inode = ?, text = ?, text_reason = ? "
     "WHERE relpath = ?"

@@ -180,6 +180,23 @@ def test_scan_killed_in_the_middle_goes_on(tmp_path, database, monkeypatch, look
     assert len(looked.headers) == 6
 
 
+def test_two_scans_at_once_do_not_undo_each_other(folder, database, monkeypatch):
+    """Hashes that another process finished during our scan survive our commit."""
+    inspect, once = module._inspect, []
+
+    def slow(found):
+        if not once:
+            once.append(found)
+            scanned(folder, database)
+        return inspect(found)
+
+    monkeypatch.setattr(module, "_inspect", slow)
+    index = Index(folder, database)
+    index.scan(lambda done: None)
+    assert all(r.content for r in index.rows())
+    assert len(list(index.rows())) == 5
+
+
 def test_small_pictures_are_not_hashed(folder, database):
     """Pictures that will not be used are not read."""
     index = Index(folder, database)
