@@ -26,9 +26,8 @@ from sttui.format.jobs import JOB_COLUMNS, state_text
 from sttui.format.states import STATES, is_terminal
 
 if TYPE_CHECKING:
-    from stdaemon.wire.jobs import JobDetail
-
     from stdaemon.client.api import Client
+    from stdaemon.wire.jobs import JobDetail
 
 app = group("Wait.")
 
