@@ -33,7 +33,7 @@ check: $(STAMP)
 	$(BIN)/pyright --warnings
 
 bench: $(STAMP)
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in bench/*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; done
 
 docs: $(STAMP)
 	$(BIN)/python -m trainer.config.docs
