@@ -82,7 +82,7 @@ class Form(ModalScreen[None]):
     def on_mount(self) -> None:
         empty = [f.id for f in self.fields if f.required and not f.value]
         first = empty[0] if empty else self.fields[0].id
-        self.query_one(f"#{first}", Input).focus()
+        self.set_focus(self.query_one(f"#{first}", Input))
 
     def on_input_submitted(self) -> None:
         self.action_submit()
@@ -94,7 +94,7 @@ class Form(ModalScreen[None]):
         for field in self.fields:
             if field.required and not answers[field.id]:
                 self.tell(f"{field.label}: needed")
-                self.query_one(f"#{field.id}", Input).focus()
+                self.set_focus(self.query_one(f"#{field.id}", Input))
                 return
         self._sent = True
         self.send(answers, self)

@@ -95,21 +95,21 @@ class Presets(StuneScreen):
 
     def action_filter(self) -> None:
         field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
+        field.display = True
+        self.set_focus(field)  # at once: what is typed next belongs to it
 
     def on_input_changed(self) -> None:
         self._fill()
 
     def on_input_submitted(self) -> None:
-        self.query_one(VirtualTable).focus()
+        self.set_focus(self.query_one(VirtualTable))
 
     def step_back(self) -> bool:
         field = self.query_one("#filter", Input)
-        was = field.has_class("-open")
+        was = field.display
         field.value = ""
-        field.remove_class("-open")
-        self.query_one(VirtualTable).focus()
+        field.display = False
+        self.set_focus(self.query_one(VirtualTable))
         return was
 
     # --- submitting ------------------------------------------------------------------------

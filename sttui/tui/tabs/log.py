@@ -94,8 +94,8 @@ class LogTab(JobTab):
 
     def on_log_view_search_asked(self) -> None:
         field = self.query_one("#search", Input)
-        field.add_class("-open")
-        field.focus()
+        field.display = True
+        self.screen.set_focus(field)  # at once: what is typed next belongs to it
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one(LogView).find(event.value)
@@ -106,10 +106,10 @@ class LogTab(JobTab):
     def close_search(self, *, forget: bool = False) -> bool:
         """Back to the lines; True when the field was open."""
         field, view = self.query_one("#search", Input), self.query_one(LogView)
-        was = field.has_class("-open") or bool(view.pattern and forget)
-        field.remove_class("-open")
+        was = field.display or bool(view.pattern and forget)
+        field.display = False
         if forget:
             field.value = ""
             view.find("")
-        view.focus()
+        self.screen.set_focus(view)
         return was
