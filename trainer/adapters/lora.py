@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from trainer.adapters import io, verify
+from trainer.adapters import io, lean, verify
 from trainer.adapters.base import SavedFile, copy_into, swapped
 from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.adapters.targets import target_modules
@@ -62,6 +62,7 @@ class LoRA:
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(dtype)
                 self._parameters[name.replace(f".{ADAPTER}.", ".")] = parameter
+        lean.install(family.denoiser, ADAPTER)
         family.denoiser.train()
         if config.init_from is not None:
             self._start_from(Path(config.init_from))
