@@ -14,13 +14,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from zlib import crc32
 
 import torch
 from torch import Tensor
 
+from trainer.cache.database import connect, transaction
 from trainer.cache.shard import Entry, Place, pack, unpack
 from trainer.errors import DataError
 from trainer.faults import point
@@ -55,33 +56,19 @@ class Store:
         self._path = root / "cache.db"
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self._db.executescript(SCHEMA)
         self._forget_broken_shards()
 
     @property
     def _db(self) -> sqlite3.Connection:
         """This thread's connection."""
         if not hasattr(self._own, "db"):
-            db = sqlite3.connect(
-                self._path, timeout=60, isolation_level=None, check_same_thread=False
-            )
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")  # a lost commit is an unreferenced shard
+            db = connect(self._path, SCHEMA)
             self._own.db, self._own.files = db, OrderedDict()
             self._connections.append(db)
         return self._own.db
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, serialised over all processes."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._db)
 
     def _forget_broken_shards(self) -> None:
         """Entries of shards that are gone or shorter than they were are encoded again."""

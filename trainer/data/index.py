@@ -12,13 +12,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from trainer.cache.database import connect, transaction
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.captions import read_caption_file
 from trainer.data.files import Found, Stamp, list_pictures
@@ -78,14 +79,9 @@ class Index:
         self.root = root
         self._database = database
         database.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as db:
-            db.execute(SCHEMA)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._database, timeout=60, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        return db
+        return connect(self._database, SCHEMA)
 
     def scan(self, tick: Tick) -> None:
         """Bring the index up to date with the folder."""
@@ -99,7 +95,7 @@ class Index:
                     pictures = _spread(pool, _inspect, [f for f, c in there if c.picture])
                     texts = _spread(pool, _inspect_text, [f for f, c in there if c.text])
                     gone = [(c.relpath,) for c in chunk if c.found is None]
-                    with _transaction(writer):
+                    with transaction(writer):
                         writer.executemany("DELETE FROM file WHERE relpath = ?", gone)
                         writer.executemany(PUT_PICTURE, pictures)
                         writer.executemany(PUT_TEXT, texts)
@@ -117,7 +113,7 @@ class Index:
         with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "hash") as pool:
             while todo := [path for (path,) in db.execute(missing, (last, min_size, CHUNK))]:
                 hashes = _spread(pool, _hash, [self.root / path for path in todo])
-                with _transaction(db):
+                with transaction(db):
                     db.executemany(PUT_CONTENT, zip(hashes, todo, strict=True))
                 done, last = done + len(todo), todo[-1]
                 tick(done)
@@ -201,14 +197,3 @@ def _spread(
     parts = [items[i : i + SLICE] for i in range(0, len(items), SLICE)]
     done = pool.map(lambda part: [function(item) for item in part], parts)
     return [result for part in done for result in part]
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
