@@ -60,7 +60,7 @@ class StuneApp(DaemonCalls):
     def __init__(
         self, client: Client, options: Options, *, feed: Feed | None = None, first: str = ""
     ) -> None:
-        super().__init__(ansi_color=False)
+        super().__init__()
         self.client = client
         self.options = options
         self.state = HostState()
@@ -80,7 +80,7 @@ class StuneApp(DaemonCalls):
 
     def on_mount(self) -> None:
         problems = self._read_keymap()
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in () if self.is_headless else (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
         if self._first in SCREENS_BY_NAME:
             self.action_go(self._first)

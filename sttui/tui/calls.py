@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from textual.app import App
 from textual.screen import Screen
 
 from stdaemon.client.api import Client
 from stdaemon.client.errors import ClientError
+from sttui.tui.key_order import KeysInOrder
 
 T = TypeVar("T")
 
 
-class DaemonCalls(App[int]):
+class DaemonCalls(KeysInOrder):
     """The part of the application that asks the daemon."""
 
     client: Client
