@@ -15,6 +15,10 @@ from tests.support import scripted_trainer
 from tests.support.cli import Home, cli_home
 from tests.terminal.pty import ROOT, Terminal, colours
 
+# Real programs in a real terminal, waited for by the clock: a loaded machine may be too slow.
+pytestmark = pytest.mark.slow
+
+
 TRAINER = f"{sys.executable} {scripted_trainer.__file__}"
 ALTERNATE_ON, ALTERNATE_OFF = "\x1b[?1049h", "\x1b[?1049l"
 CURSOR_ON = "\x1b[?25h"
