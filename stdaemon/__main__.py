@@ -1,7 +1,7 @@
 """`stdaemon`, the same as `stune daemon run`: serve the API on the user's socket until SIGTERM.
 
-One daemon per user: a lock held for the process's life decides, not a pid file. The socket's
-folder is 0700 and the socket 0600; that is the whole authorisation.
+One daemon per user: a lock held for the process's life decides, not the id written into it. Who
+may talk to it is decided by the owner of the socket (`api/peer.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import fcntl
 import logging
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -27,18 +26,20 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
-    from stdaemon.settings import load_settings
-
     try:
-        settings = load_settings()
+        return _run()
     except TrainerError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    _private(settings.socket.parent)
-    lock = os.open(settings.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+
+
+def _run() -> int:
+    from stdaemon.api.peer import private_folder
+    from stdaemon.settings import load_settings
+
+    settings = load_settings()
+    private_folder(settings.socket.parent)
+    if not _locked(settings.lock):
         text = "another daemon already runs for this user"
         print(finding("RUN105", text, where=str(settings.lock)), file=sys.stderr)
         return BUSY
@@ -46,35 +47,37 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _private(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+def _locked(path: Path) -> bool:
+    """Hold the lock until this process ends; the process id in it is for people."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return True
 
 
 def _serve(settings) -> None:
     import uvicorn
 
-    from stdaemon.app import make_app
+    from stdaemon.api.peer import listen
+    from stdaemon.app import make_app, make_context
 
-    path = settings.socket
-    path.unlink(missing_ok=True)  # ours by the lock: whoever made it is gone
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(mask)
     config = uvicorn.Config(
-        make_app(settings),
+        make_app(make_context(settings)),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
         lifespan="on",
+        loop="asyncio",  # accepts through the socket object, which looks at who connects
     )
+    listener = listen(settings.socket)
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        path.unlink(missing_ok=True)
+        settings.socket.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

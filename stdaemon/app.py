@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from stdaemon.api import errors
 from stdaemon.api.context import Context
-from stdaemon.api.routes import host, jobs, presets, runs
-from stdaemon.exec.local import LocalExecutor
-from stdaemon.gpu.base import devices, open_source
+from stdaemon.api.routes import events, host, jobs, presets, runs
+from stdaemon.exec.local import LocalExecutor, is_foreign
+from stdaemon.gpu.base import open_source, usable
 from stdaemon.gpu.sampler import HostSampler
 from stdaemon.jobs.engine import Engine
 from stdaemon.jobs.submit import current_user
@@ -27,19 +27,21 @@ def make_context(settings: Settings) -> Context:
     """Everything but the web server; nothing runs yet."""
     settings.runs.mkdir(parents=True, exist_ok=True)
     db = Database(settings.database)
-    db.migrate()
+    db.open()
     sampler = HostSampler(
         open_source(),
         settings.runs,
         watched_s=settings.watched_sample_s,
         idle_s=settings.idle_sample_s,
     )
-    executor = LocalExecutor(settings.trainer_command)
-    engine = Engine(db, settings, executor, lambda: devices(sampler.latest().gpus))
+
+    def devices() -> dict[str, str | None]:
+        return usable(sampler.source, sampler.latest().gpus, is_foreign)
+
     return Context(
         settings=settings,
         db=db,
-        engine=engine,
+        engine=Engine(db, settings, LocalExecutor(settings.trainer_command), devices),
         sampler=sampler,
         instance=uuid.uuid4().hex,
         user=current_user(),
@@ -47,15 +49,16 @@ def make_context(settings: Settings) -> Context:
     )
 
 
-def make_app(settings: Settings) -> FastAPI:
-    """The API; starting it starts the engine, stopping it leaves jobs alone."""
+def make_app(context: Context | None = None) -> FastAPI:
+    """The API. Serving it starts the engine of the context, and its end leaves jobs alone; an
+    app without a context serves nothing and is there for its OpenAPI document."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        context = make_context(settings)
+        assert context is not None
         app.state.context = context
         changes = ChangeWatch(context.engine.wake)
-        context.engine.on_active = lambda rows: changes.keep(r.run_dir for r in rows)
+        context.engine.on_active = changes.keep
         context.sampler.start()
         context.engine.start()
         yield
@@ -73,6 +76,6 @@ def make_app(settings: Settings) -> FastAPI:
         openapi_url="/v1/openapi.json",
     )
     errors.install(app)
-    for router in (host.router, runs.router, jobs.router, presets.router):
+    for router in (host.router, events.router, runs.router, jobs.router, presets.router):
         app.include_router(router)
     return app

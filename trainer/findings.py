@@ -226,6 +226,14 @@ CODES: dict[str, str] = {
     "RUN104": "The daemon's store cannot be written; running jobs go on, changes are refused.",
     "RUN105": "Another daemon already runs for this user.",
     "RUN106": "The path is not a file inside the job's run directory.",
+    "RUN107": "The trainer ended before it could say why; the last line of its log is quoted.",
+    "RUN108": "The daemon's database is damaged, cannot be opened, or was written by a newer "
+    "version. Run directories are intact without it.",
+    "RUN109": "The run directory of a new job cannot be made.",
+    "RUN110": "A request id that stands for one request was used for another one.",
+    "RUN111": "The daemon failed inside: a defect of ours. Its log holds the traceback.",
+    "RUN112": "The daemon's socket cannot be made: its folder belongs to another user or cannot "
+    "be written.",
     # --- client and CLI ------------------------------------------------------------------
     "ENV101": "No daemon listens on the socket of this machine. `stune daemon start` starts one.",
     "ENV102": "The socket of the daemon belongs to another user.",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from stdaemon.exec.local import lease_of
 from stdaemon.gpu.sampler import HostSampler
 from stdaemon.jobs.engine import Engine
 from stdaemon.jobs.errors import Refusal
@@ -15,6 +16,8 @@ from stdaemon.settings import Settings
 from stdaemon.store import jobs as store
 from stdaemon.store.db import Database
 from stdaemon.store.jobs import JobRow
+from stdaemon.store.leases import leased
+from stdaemon.wire.hosts import Gpu, HostSnapshot, Process, Slot
 from stdaemon.wire.jobs import Job
 from trainer.findings import finding
 from trainer.runs.layout import RunDir
@@ -69,3 +72,22 @@ def run_of(row: JobRow) -> RunDir:
 
 def to_job(row: JobRow) -> Job:
     return Job.model_validate(dict(row._mapping))
+
+
+def snapshot(ctx: Context) -> HostSnapshot:
+    """The latest figures with the jobs that hold the devices."""
+    latest = ctx.sampler.latest()
+    with ctx.db.read() as reader:
+        held = leased(reader, ctx.engine.host)
+    gpus = [_with_jobs(gpu, held.get(gpu.uuid)) for gpu in latest.gpus]
+    slots = [Slot(device=d, job=held.get(d)) for d in ctx.engine.devices()]
+    return latest.model_copy(update={"gpus": gpus, "slots": slots})
+
+
+def _with_jobs(gpu: Gpu, job: str | None) -> Gpu:
+    def named(process: Process) -> Process:
+        ours = job is not None and lease_of(process.pid) is not None
+        return process.model_copy(update={"job": job if ours else None})
+
+    processes = [named(process) for process in gpu.processes]
+    return gpu.model_copy(update={"job": job, "processes": processes})

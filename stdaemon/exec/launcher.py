@@ -2,7 +2,8 @@
 
 It lives in a session of its own, so the daemon may stop, crash or be upgraded without touching
 the trainer. It records who runs (`pid.json`) and how it ended (`exit.json`), and nothing else;
-output goes straight to the run's log. One launcher holds a run directory at a time.
+output goes straight to the run's log. One launcher holds a run directory at a time, and a start
+that is delivered twice, or was withdrawn meanwhile, ends here without effect.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from trainer.runs.files import write_json
+from trainer.runs.files import read_json, write_json
 from trainer.runs.heartbeat import process_identity
 from trainer.runs.layout import RunDir
 
@@ -36,39 +38,47 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def launch(run: RunDir, attempt: int, lease: str, command: list[str]) -> int:
-    """Run the trainer to its end; returns its exit code."""
+    """Run the trainer to its end and record both; returns 0 whatever became of it."""
     folder = run.attempt(attempt)
     folder.mkdir(parents=True, exist_ok=True)
+    if ours(read_json(folder / "pid.json"), lease):
+        return 0  # delivered twice
     lock = os.open(run.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt that is still ending finishes first
-    if (folder / REVOKED).exists():
-        return 0  # the daemon gave up on this start and has made another
+    if withdrawn(folder, lease) or ours(read_json(folder / "pid.json"), lease):
+        return 0
+    (folder / "exit.json").unlink(missing_ok=True)  # of an attempt that a lost store forgot
     started = time.time()
     log = os.open(run.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     os.write(log, f"--- attempt {attempt} ---\n".encode())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # stopping is the trainer's own business
+    record = {
+        "launcher": process_identity(os.getpid()),
+        "lease": lease,
+        "attempt": attempt,
+        "started": started,
+    }
+
+    def introduce() -> None:
+        """In the trainer-to-be: no trainer ever runs that `pid.json` does not name."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        write_json(folder / "pid.json", record | {"trainer": process_identity(os.getpid())})
+
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         start_new_session=True,
-        restore_signals=True,
-        preexec_fn=_default_signals,
+        preexec_fn=introduce,
     )
-    record = {
-        "launcher": process_identity(os.getpid()),
-        "trainer": process_identity(child.pid),
-        "lease": lease,
-        "attempt": attempt,
-        "started": started,
-    }
-    write_json(folder / "pid.json", record)
     code = child.wait()
     end = {
         "code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,
+        "lease": lease,
         "started": started,
         "ended": time.time(),
     }
@@ -76,9 +86,17 @@ def launch(run: RunDir, attempt: int, lease: str, command: list[str]) -> int:
     return 0
 
 
-def _default_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+def ours(record: dict[str, Any] | None, lease: str) -> dict[str, Any] | None:
+    """The record if it speaks of this lease."""
+    return record if record is not None and record.get("lease") == lease else None
+
+
+def withdrawn(folder: Path, lease: str) -> bool:
+    """Whether the daemon gave up on this start; meaningful only while the lock is held."""
+    try:
+        return (folder / REVOKED).read_text() == lease
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

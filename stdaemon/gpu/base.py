@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from stdaemon.wire.hosts import Gpu
 
 CPU_SLOT = "cpu:0"
+FOREIGN_BYTES = 500 << 20
 
 
 class GpuSource(Protocol):
     """Inventory and readings of one vendor."""
+
+    slots: tuple[str, ...]
+    """Devices that exist beside the GPUs: the CPU where there is no GPU driver."""
 
     def read(self) -> list[Gpu]: ...
 
@@ -18,7 +23,9 @@ class GpuSource(Protocol):
 
 
 class NoGpu:
-    """A machine without a GPU."""
+    """A machine without a GPU: its CPU is one device."""
+
+    slots: tuple[str, ...] = (CPU_SLOT,)
 
     def read(self) -> list[Gpu]:
         return []
@@ -40,6 +47,18 @@ def open_source() -> GpuSource:
     return open_nvml() or NoGpu()
 
 
-def devices(gpus: list[Gpu]) -> list[str]:
-    """Schedulable devices: GPU uuids, or one CPU slot where there is no GPU."""
-    return [gpu.uuid for gpu in gpus] or [CPU_SLOT]
+def usable(
+    source: GpuSource, gpus: list[Gpu], is_foreign: Callable[[int], bool]
+) -> dict[str, str | None]:
+    """Each schedulable device, with why it must not be used now (None: it may).
+
+    A GPU on which a program works that the daemon did not start is left alone.
+    """
+    found: dict[str, str | None] = dict.fromkeys(source.slots)
+    for gpu in gpus:
+        found[gpu.uuid] = None
+        for process in gpu.processes:
+            large = process.mem_used is None or process.mem_used >= FOREIGN_BYTES
+            if large and is_foreign(process.pid):
+                found[gpu.uuid] = f"GPU {gpu.index} is used by another program ({process.pid})"
+    return found

@@ -10,6 +10,8 @@ from stdaemon.wire.hosts import Gpu
 
 
 class FakeGpus:
+    slots: tuple[str, ...] = ()
+
     def __init__(self, path: str) -> None:
         self.path = Path(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from stdaemon.wire.hosts import Gpu, Process
@@ -13,11 +14,16 @@ T = TypeVar("T")
 class Nvml:
     """Open handle on the driver library."""
 
+    slots: tuple[str, ...] = ()
+
     def __init__(self, library: Any) -> None:
         self._nvml = library
 
     def read(self) -> list[Gpu]:
-        return [self._device(i) for i in range(self._nvml.nvmlDeviceGetCount())]
+        """Every device that answers; one that has fallen off the bus is left out."""
+        count = self._maybe(self._nvml.nvmlDeviceGetCount) or 0
+        found = [self._maybe(partial(self._device, index)) for index in range(count)]
+        return [gpu for gpu in found if gpu is not None]
 
     def _device(self, index: int) -> Gpu:
         nvml = self._nvml

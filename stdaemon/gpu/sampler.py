@@ -6,6 +6,7 @@ the latest reading and a history from memory.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -18,6 +19,7 @@ import psutil
 from stdaemon.gpu.base import GpuSource
 from stdaemon.wire.hosts import HostHistory, HostSnapshot
 
+log = logging.getLogger("stdaemon")
 HISTORY = 7200
 WATCHED_FOR_S = 15.0
 
@@ -26,13 +28,14 @@ class HostSampler:
     """Latest snapshot and history; `touch()` tells that somebody looks."""
 
     def __init__(self, source: GpuSource, disk: Path, *, watched_s: float, idle_s: float) -> None:
-        self._source = source
+        self.source = source
         self._disk = disk
         self._watched_s, self._idle_s = watched_s, idle_s
         self._last_look = 0.0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="host-sampler", daemon=True)
+        self._trouble = ""
         self.history: deque[HostSnapshot] = deque(maxlen=HISTORY)
         psutil.cpu_percent()  # the first call only sets the starting point
         self.sample()
@@ -45,7 +48,7 @@ class HostSampler:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
-        self._source.close()
+        self.source.close()
 
     def touch(self) -> None:
         was_idle = time.monotonic() - self._last_look > WATCHED_FOR_S
@@ -57,7 +60,7 @@ class HostSampler:
         return self.history[-1]
 
     def sample(self) -> HostSnapshot:
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(self._disk))
+        memory, disk = psutil.virtual_memory(), psutil.disk_usage(_existing(self._disk))
         snapshot = HostSnapshot(
             ts=round(time.time(), 3),
             hostname=socket.gethostname(),
@@ -68,7 +71,7 @@ class HostSampler:
             ram_total=memory.total,
             disk_free=disk.free,
             disk_total=disk.total,
-            gpus=self._source.read(),
+            gpus=self.source.read(),
         )
         self.history.append(snapshot)
         return snapshot
@@ -79,7 +82,17 @@ class HostSampler:
             self._wake.wait(self._watched_s if watched else self._idle_s)
             self._wake.clear()
             if not self._stop.is_set():
-                self.sample()
+                self._sample_whatever_happens()
+
+    def _sample_whatever_happens(self) -> None:
+        """A driver that fails now may answer the next time: the thread outlives it."""
+        try:
+            self.sample()
+            self._trouble = ""
+        except Exception as error:
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                log.exception("the figures of the host cannot be read")
 
     def window(self, seconds: float) -> HostHistory:
         """The last `seconds` as parallel lists."""
@@ -94,3 +107,8 @@ class HostSampler:
             gpu_util={u: [g[u].util if u in g else None for g in by_row] for u in uuids},
             gpu_mem={u: [g[u].mem_used if u in g else None for g in by_row] for u in uuids},
         )
+
+
+def _existing(path: Path) -> str:
+    """The path or its nearest parent that is there."""
+    return str(next(p for p in (path, *path.parents) if p.exists()))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import secrets
 import time
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from stdaemon.jobs.errors import Refusal
 from stdaemon.settings import Settings
 from stdaemon.store import jobs as store
 from stdaemon.store.db import Database
 from stdaemon.store.jobs import JobRow
+from stdaemon.store.requests import earlier_job, remember
 from stdaemon.wire.jobs import JobSubmit, State
 from trainer.config.resolve import Resolved, resolve
 from trainer.findings import at_or_above, finding
@@ -29,26 +33,46 @@ def new_id() -> str:
 def submit(
     db: Database, settings: Settings, request: JobSubmit, *, user: str, retry_of: str | None = None
 ) -> tuple[JobRow, bool]:
-    """The job and whether it is new; the same request id returns the same job."""
+    """The job and whether it is new; the same request again returns the same job.
+
+    Row, request id and run directory come into being together: whatever fails undoes the rest.
+    """
+    scope = "submit" if retry_of is None else f"rerun {retry_of}"
+    content = request.model_dump_json(exclude={"request_id"})
     if request.request_id is not None:
         with db.read() as reader:
-            known = store.request_job(reader, request.request_id)
+            known = earlier_job(reader, scope, request.request_id, content)
             if known is not None:
                 return store.by_id(reader, known), False
     resolved = checked(request)
     job_id = new_id()
-    run = _run_dir(db, settings, resolved, job_id)
-    run.create()
-    write_atomic(run.config, request.text.encode())
-    write_json(run.effective, resolved.effective())
-    values = _values(request, resolved, job_id, run, user) | {"retry_of": retry_of}
     with db.write() as writer:
         if request.request_id is not None:
-            known = store.request_job(writer, request.request_id)
+            known = earlier_job(writer, scope, request.request_id, content)
             if known is not None:
                 return store.by_id(writer, known), False
-            store.remember_request(writer, request.request_id, "submit", job_id)
-        return store.create(writer, values, actor=user), True
+            remember(writer, scope, request.request_id, content, job_id)
+        run = _run_dir(writer, settings, resolved, job_id)
+        values = _values(request, resolved, job_id, run, user) | {"retry_of": retry_of}
+        row = store.create(writer, values, actor=user)
+        _lay_out(run, request, resolved)
+    return row, True
+
+
+def _lay_out(run: RunDir, request: JobSubmit, resolved: Resolved) -> None:
+    try:
+        run.create()
+        write_atomic(run.config, request.text.encode())
+        write_json(run.effective, resolved.effective())
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        problem = finding(
+            "RUN109",
+            f"the run directory cannot be made: {error.strerror or error}",
+            where=str(run.path),
+            fix="free some space" if full else "choose another job.output_dir, or mend its rights",
+        )
+        raise Refusal(503 if full else 422, problem.message, problem) from error
 
 
 def checked(request: JobSubmit) -> Resolved:
@@ -67,26 +91,22 @@ def checked(request: JobSubmit) -> Resolved:
     return resolved
 
 
-def _run_dir(db: Database, settings: Settings, resolved: Resolved, job_id: str) -> RunDir:
+def _run_dir(writer: Connection, settings: Settings, resolved: Resolved, job_id: str) -> RunDir:
     assert resolved.config is not None
     wanted = resolved.config.job.output_dir
     if wanted is None:
         return RunDir(settings.runs / job_id)
-    with db.read() as reader:
-        taken = store.run_dir_taken(reader, wanted)
-    if taken or RunDir(Path(wanted)).events.exists():
-        raise Refusal(
-            409,
-            "the run directory is in use",
-            finding(
-                "RUN102",
-                f"{wanted} already holds a run",
-                where="job.output_dir",
-                why="two jobs in one directory would mix their checkpoints",
-                fix="choose another job.output_dir, or leave it out",
-            ),
-        )
-    return RunDir(Path(wanted))
+    run = RunDir(Path(wanted))
+    if not store.run_dir_taken(writer, str(run.path)) and not run.events.exists():
+        return run
+    problem = finding(
+        "RUN102",
+        f"{wanted} already holds a run",
+        where="job.output_dir",
+        why="two jobs in one directory would mix their checkpoints",
+        fix="choose another job.output_dir, or leave it out",
+    )
+    raise Refusal(409, "the run directory is in use", problem)
 
 
 def _values(

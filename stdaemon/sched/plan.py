@@ -1,13 +1,15 @@
 """Which queued jobs start now: a pure function of a snapshot.
 
-Order: priority, then age, then number. A job that waits for its back-off keeps its place but
-lets others pass. Each job that does not start gets the reason.
+Order: priority, then number. A job that waits for its back-off keeps its place but lets others
+pass. Each job that does not start gets the reason, worded so that it stays the same while
+nothing changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
+    """`devices` maps each device to why it must not be used now, None when it may."""
+
     candidates: Sequence[Candidate]
-    free_devices: Sequence[str]
-    all_devices: Sequence[str]
+    devices: Mapping[str, str | None]
+    leased: Collection[str]
     now: float
 
 
@@ -40,28 +44,27 @@ class Decision:
 
 def plan(snapshot: Snapshot) -> list[Decision]:
     """Decisions for all candidates, in scheduling order."""
-    free = list(snapshot.free_devices)
+    unleased = {d: why for d, why in snapshot.devices.items() if d not in snapshot.leased}
+    unfit = [why for why in unleased.values() if why]
+    free = [d for d, why in unleased.items() if not why]
     decisions = []
     for job in sorted(snapshot.candidates, key=lambda c: (-c.priority, c.number)):
-        if job.not_before > snapshot.now:
-            wait = job.not_before - snapshot.now
-            decisions.append(Decision(job.id, blocked_by=f"retry in {wait:.0f} s"))
-        elif job.num_devices > len(snapshot.all_devices):
-            decisions.append(
-                Decision(
-                    job.id,
-                    blocked_by=f"needs {job.num_devices} devices, the host has "
-                    f"{len(snapshot.all_devices)}",
-                )
-            )
-        elif job.num_devices > len(free):
-            decisions.append(
-                Decision(
-                    job.id,
-                    blocked_by=f"devices busy: {len(free)} of {len(snapshot.all_devices)} free",
-                )
-            )
-        else:
-            taken, free = free[: job.num_devices], free[job.num_devices :]
-            decisions.append(Decision(job.id, devices=tuple(taken)))
+        blocked_by = _blocked(job, snapshot, len(free), unfit)
+        taken: tuple[str, ...] = ()
+        if blocked_by is None:
+            taken, free = tuple(free[: job.num_devices]), free[job.num_devices :]
+        decisions.append(Decision(job.id, taken, blocked_by))
     return decisions
+
+
+def _blocked(job: Candidate, snapshot: Snapshot, num_free: int, unfit: list[str]) -> str | None:
+    total = len(snapshot.devices)
+    if job.not_before > snapshot.now:
+        moment = datetime.fromtimestamp(job.not_before, UTC)
+        return f"waits for its next attempt at {moment:%H:%M:%S} UTC"
+    if job.num_devices > total:
+        return f"needs {job.num_devices} devices, the host has {total}"
+    if job.num_devices > num_free:
+        busy = f"devices busy: {num_free} of {total} free"
+        return f"{busy}; {'; '.join(unfit)}"[:200] if unfit else busy
+    return None

@@ -1,17 +1,16 @@
-"""Jobs, attempts, leases and request ids; the only place that changes a job's state."""
+"""Jobs; the only place that changes a job's state."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from stdaemon.jobs.states import ACTIVE, allowed
 from stdaemon.store.events import add_event
-from stdaemon.store.tables import attempt, job, lease, request
-from stdaemon.wire.jobs import State
+from stdaemon.store.tables import attempt, job
+from stdaemon.wire.jobs import Job, State
 
 JobRow = Row[Any]
 
@@ -21,7 +20,14 @@ class Conflict(Exception):
 
 
 def transition(
-    db: Connection, row: JobRow, new: State, *, cause: str, actor: str, **fields: Any
+    db: Connection,
+    row: JobRow,
+    new: State,
+    *,
+    cause: str,
+    actor: str,
+    note: str | None = None,
+    **fields: Any,
 ) -> JobRow:
     """Compare-and-set of a job's state, with its event, in the caller's transaction."""
     old = State(row.state)
@@ -34,22 +40,17 @@ def transition(
     )
     if changed.rowcount != 1:
         raise Conflict(f"job {row.id} was changed by another writer")
-    _tell(db, row.id, old, new, cause, actor)
-    return by_id(db, row.id)
-
-
-def _tell(
-    db: Connection, job_id: str, old: State | None, new: State, cause: str, actor: str
-) -> None:
     data = {"old": old, "new": new, "cause": cause, "actor": actor}
-    add_event(db, "job.state", job_id, data)
+    add_event(db, "job.state", row.id, data | ({"note": note} if note else {}))
+    return by_id(db, row.id)
 
 
 def create(db: Connection, values: dict[str, Any], *, actor: str) -> JobRow:
     """Insert a job; its first state is written like every other."""
     number = (db.execute(select(func.max(job.c.number))).scalar() or 0) + 1
     db.execute(insert(job).values(number=number, state_seq=1, **values))
-    _tell(db, values["id"], None, State(values["state"]), "submitted", actor)
+    data = {"old": None, "new": values["state"], "cause": "submitted", "actor": actor}
+    add_event(db, "job.state", values["id"], data)
     return by_id(db, values["id"])
 
 
@@ -77,14 +78,15 @@ def page(
     db: Connection, *, states: Sequence[str], q: str | None, before: int | None, limit: int
 ) -> list[JobRow]:
     """Newest first, below number `before`."""
-    query = select(job).order_by(job.c.number.desc()).limit(limit)
+    shown = [job.c[name] for name in Job.model_fields]  # without texts and findings
+    query = select(*shown).order_by(job.c.number.desc()).limit(limit)
     if states:
         query = query.where(job.c.state.in_(states))
     if before is not None:
         query = query.where(job.c.number < before)
     if q:
-        like = f"%{q}%"
-        query = query.where(or_(job.c.name.like(like), job.c.id.like(like)))
+        named = job.c.name.icontains(q, autoescape=True)
+        query = query.where(or_(named, job.c.id.contains(q, autoescape=True)))
     return list(db.execute(query).all())
 
 
@@ -93,13 +95,26 @@ def counts(db: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def in_states(db: Connection, states: Iterable[State]) -> list[JobRow]:
-    query = select(job).where(job.c.state.in_(list(states))).order_by(job.c.number)
-    return list(db.execute(query).all())
-
-
 def active(db: Connection) -> list[JobRow]:
-    return in_states(db, ACTIVE)
+    """Jobs with a live attempt, each with the `lease` of that attempt."""
+    current = and_(attempt.c.job == job.c.id, attempt.c.number == job.c.attempt)
+    query = select(job, attempt.c.lease).join(attempt, current)
+    return list(db.execute(query.where(job.c.state.in_(ACTIVE)).order_by(job.c.number)).all())
+
+
+def progress(db: Connection, names: Sequence[str]) -> list[JobRow]:
+    """The named columns, and the id, of jobs with a live attempt."""
+    columns = [job.c[name] for name in ("id", *names)]
+    return list(db.execute(select(*columns).where(job.c.state.in_(ACTIVE))).all())
+
+
+WAITING = ("id", "number", "state", "state_seq", "priority", "not_before", "blocked_by")
+
+
+def waiting(db: Connection) -> list[JobRow]:
+    """Queued jobs with no more columns than planning and starting need."""
+    columns = [job.c[name] for name in (*WAITING, "attempt", "run_dir")]
+    return list(db.execute(select(*columns).where(job.c.state == State.QUEUED)).all())
 
 
 def set_fields(db: Connection, job_id: str, **fields: Any) -> None:
@@ -110,70 +125,3 @@ def set_fields(db: Connection, job_id: str, **fields: Any) -> None:
 
 def run_dir_taken(db: Connection, run_dir: str) -> bool:
     return db.execute(select(job.c.id).where(job.c.run_dir == run_dir)).first() is not None
-
-
-# --- attempts ------------------------------------------------------------------------------
-
-
-def add_attempt(
-    db: Connection, job_id: str, number: int, lease_id: str, devices: list[str]
-) -> None:
-    db.execute(
-        insert(attempt).values(
-            job=job_id, number=number, lease=lease_id, devices=devices, started_at=time.time()
-        )
-    )
-
-
-def set_attempt(db: Connection, job_id: str, number: int, **fields: Any) -> None:
-    where = and_(attempt.c.job == job_id, attempt.c.number == number)
-    db.execute(update(attempt).where(where).values(**fields))
-
-
-def attempts(db: Connection, job_id: str) -> list[Row[Any]]:
-    query = select(attempt).where(attempt.c.job == job_id).order_by(attempt.c.number)
-    return list(db.execute(query).all())
-
-
-# --- leases --------------------------------------------------------------------------------
-
-
-def take_lease(
-    db: Connection, lease_id: str, host: str, devices: Iterable[str], job_id: str, number: int
-) -> None:
-    for device in devices:
-        db.execute(
-            insert(lease).values(
-                id=lease_id,
-                device=device,
-                host=host,
-                job=job_id,
-                attempt=number,
-                since=time.time(),
-            )
-        )
-
-
-def release_leases(db: Connection, job_id: str) -> None:
-    where = and_(lease.c.job == job_id, lease.c.released_at.is_(None))
-    db.execute(update(lease).where(where).values(released_at=time.time()))
-
-
-def leased(db: Connection, host: str) -> dict[str, str]:
-    """Device -> job of active leases."""
-    where = and_(lease.c.host == host, lease.c.released_at.is_(None))
-    return {r.device: r.job for r in db.execute(select(lease).where(where)).all()}
-
-
-# --- request ids ---------------------------------------------------------------------------
-
-
-def request_job(db: Connection, request_id: str) -> str | None:
-    """Job that an earlier request with this id was about."""
-    return db.execute(select(request.c.job).where(request.c.id == request_id)).scalar()
-
-
-def remember_request(db: Connection, request_id: str, action: str, job_id: str) -> None:
-    db.execute(
-        insert(request).values(id=request_id, action=action, job=job_id, created_at=time.time())
-    )

@@ -61,6 +61,9 @@ job = Table(
     Column("retry_of", String(16)),
 )
 
+# Two jobs never share a run directory.
+Index("job_run_dir", job.c.run_dir, unique=True)
+
 attempt = Table(
     "attempt",
     metadata,
@@ -99,7 +102,7 @@ lease = Table(
 )
 
 # Two active leases of one device cannot exist, whatever the code above does.
-active_lease = Index(
+Index(
     "lease_active",
     lease.c.host,
     lease.c.device,
@@ -111,8 +114,9 @@ active_lease = Index(
 request = Table(
     "request",
     metadata,
+    Column("scope", String(80), primary_key=True),
     Column("id", String(200), primary_key=True),
-    Column("action", String(16), nullable=False),
+    Column("digest", String(32), nullable=False),
     Column("job", String(16), nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
 )

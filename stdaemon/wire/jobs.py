@@ -41,12 +41,26 @@ TERMINAL = frozenset(
 )
 
 
+class Action(StrEnum):
+    """What can be done with a job."""
+
+    STOP = "stop"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RELEASE = "release"
+    CHECKPOINT = "checkpoint"
+    RERUN = "rerun"
+
+
 class JobSubmit(Message):
     """A job file as text; relative paths in it mean relative to `base_dir`."""
 
     text: str = Field(max_length=1 << 20)
     format: str = Field(default="toml", pattern="^(toml|yaml|json)$")
-    base_dir: str = "/"
+    base_dir: str = Field(
+        default="/", pattern="^/", description="absolute path on the daemon's host"
+    )
     overrides: list[str] = Field(default_factory=list)
     name: str | None = Field(default=None, min_length=1, max_length=120)
     request_id: str | None = Field(default=None, max_length=200)
@@ -113,6 +127,7 @@ class Transition(Message):
     new: str
     cause: str = ""
     actor: str = ""
+    note: str | None = Field(default=None, description="the reason that the actor gave")
 
 
 class JobDetail(Job):

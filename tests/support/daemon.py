@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from stdaemon.client.api import Client
 from stdaemon.client.errors import ClientError
 from stdaemon.client.transport.unix import UnixConnector
@@ -105,15 +107,21 @@ def running_daemon(**env: str) -> Iterator[Daemon]:
 
 
 def _end_everything(daemon: Daemon) -> None:
-    from trainer.runs.files import read_json
-
+    """Kill every process that lives in the home: found by its environment, never by a number."""
     daemon.client.close()
     if daemon.process is not None and daemon.process.poll() is None:
         daemon.kill()
-    for path in daemon.home.glob("data/runs/*/attempts/*/pid.json"):
-        record = read_json(path) or {}
-        for who in ("launcher", "trainer"):
-            try:
-                os.kill(record[who]["pid"], signal.SIGKILL)
-            except (ProcessLookupError, KeyError):
-                continue
+    until(lambda: not _kill_inhabitants(daemon.home), 20)
+
+
+def _kill_inhabitants(home: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            lives = process.status() != psutil.STATUS_ZOMBIE
+            if lives and process.environ().get("STUNE_HOME") == str(home):
+                process.kill()
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 
 from stdaemon.api.context import Ctx, FoundJob, run_of, to_job
-from stdaemon.jobs.actions import ACTIONS, perform
+from stdaemon.jobs.actions import perform
 from stdaemon.jobs.errors import Refusal
 from stdaemon.jobs.submit import submit
 from stdaemon.store import jobs as store
+from stdaemon.store.attempts import attempts as attempts_of
 from stdaemon.store.events import events_after
 from stdaemon.wire.errors import Problem
 from stdaemon.wire.jobs import (
+    Action,
     ActionRequest,
     Attempt,
     Job,
@@ -28,6 +29,7 @@ from stdaemon.wire.jobs import (
 from trainer.runs.files import read_json
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+IdempotencyKey = Annotated[str | None, Header(max_length=200)]
 PROBLEMS = {code: {"model": Problem} for code in (404, 409, 422, 503)}
 
 
@@ -58,7 +60,7 @@ def submit_job(
     ctx: Ctx,
     body: JobSubmit,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Queue a job; 200 instead of 201 when this request id was seen before."""
     if idempotency_key and not body.request_id:
@@ -73,7 +75,7 @@ def submit_job(
 def show_job(ctx: Ctx, row: FoundJob) -> JobDetail:
     """One job with attempts, transitions and findings."""
     with ctx.db.read() as reader:
-        attempts = store.attempts(reader, row.id)
+        attempts = attempts_of(reader, row.id)
         events = events_after(reader, 0, job=row.id)
     return JobDetail(
         **dict(to_job(row)),
@@ -88,15 +90,22 @@ def show_job(ctx: Ctx, row: FoundJob) -> JobDetail:
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: data.get(key) for key in ("old", "new", "cause", "actor")}
+    return {key: data.get(key) for key in ("old", "new", "cause", "actor", "note")}
 
 
 @router.post("/{ref}/{action}", responses=PROBLEMS)  # type: ignore[arg-type]
-def act(ctx: Ctx, row: FoundJob, action: str, body: ActionRequest) -> Job:
-    """stop, cancel, pause, resume, release, checkpoint or rerun."""
-    if action not in ACTIONS and action != "rerun":
-        raise Refusal(404, f"there is no action {action}; known: {', '.join([*ACTIONS, 'rerun'])}")
-    after = perform(ctx.db, ctx.settings, row.id, action, body, user=ctx.user)
+def act(
+    ctx: Ctx,
+    row: FoundJob,
+    action: Action,
+    body: ActionRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Carry out an action; `rerun` answers the new job, all others this one."""
+    request = body or ActionRequest()
+    if idempotency_key and not request.request_id:
+        request = request.model_copy(update={"request_id": idempotency_key})
+    after = perform(ctx.db, ctx.settings, row.id, action, request, user=ctx.user)
     ctx.engine.wake()
     return to_job(after)
 
@@ -105,6 +114,4 @@ def act(ctx: Ctx, row: FoundJob, action: str, body: ActionRequest) -> Job:
 def job_config(ctx: Ctx, row: FoundJob) -> JobConfigView:
     """The job file as submitted, and its effective form with origins."""
     effective = read_json(run_of(row).effective) or {}
-    return JobConfigView(
-        text=row.text, effective=json.loads(json.dumps(effective)), origins=row.origins
-    )
+    return JobConfigView(text=row.text, effective=effective, origins=row.origins)

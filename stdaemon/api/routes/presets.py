@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from stdaemon.jobs.errors import Refusal
 from stdaemon.wire.errors import Problem
 from stdaemon.wire.presets import PresetInfo, PresetText
 from trainer.config.presets import preset_info, preset_names, preset_path
+from trainer.errors import ConfigError
 
 router = APIRouter(prefix="/v1/presets", tags=["presets"])
 
@@ -27,4 +29,8 @@ _FIELDS = tuple(PresetInfo.model_fields)
 @router.get("/{name:path}", responses={404: {"model": Problem}})
 def show_preset(name: str) -> PresetText:
     """The text of a preset."""
-    return PresetText(name=name, text=preset_path(name).read_text(encoding="utf-8"))
+    try:
+        path = preset_path(name)
+    except ConfigError as error:
+        raise Refusal(404, error.finding.message, *error.findings) from None
+    return PresetText(name=name, text=path.read_text(encoding="utf-8"))

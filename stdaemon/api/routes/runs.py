@@ -153,7 +153,7 @@ def pixels(
     try:
         with Image.open(_inside(row, path)) as image:
             rgb = image.convert("RGB")
-    except OSError as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Refusal(422, f"{path} is not a picture: {error}") from error
     factor = min(width / rgb.width, height / rgb.height)
     size = (max(1, round(rgb.width * factor)), max(1, round(rgb.height * factor)))

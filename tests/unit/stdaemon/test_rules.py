@@ -57,7 +57,8 @@ def test_plan_never_gives_a_device_twice(jobs, num_free):
     """Whatever is queued: no device twice, no job twice, order by priority then age."""
     devices = [f"gpu{i}" for i in range(4)]
     candidates = [Candidate(f"j{i}", i, p, t, d or 1) for i, (p, d, t) in enumerate(jobs)]
-    decisions = plan(Snapshot(candidates, devices[:num_free], devices, now=5.0))
+    leased = devices[num_free:]
+    decisions = plan(Snapshot(candidates, dict.fromkeys(devices), leased, now=5.0))
     given_out = [d for decision in decisions for d in decision.devices]
     assert len(given_out) == len(set(given_out)) <= num_free
     assert sorted(d.job for d in decisions) == sorted(c.id for c in candidates)
@@ -73,7 +74,7 @@ def test_plan_is_quick():
 
     candidates = [Candidate(f"j{i}", i, i % 5, 0.0) for i in range(1000)]
     started = time.perf_counter()
-    plan(Snapshot(candidates, ["a"], ["a", "b"], 1.0))
+    plan(Snapshot(candidates, {"a": None, "b": None}, ["a"], 1.0))
     assert time.perf_counter() - started < 0.4
 
 
