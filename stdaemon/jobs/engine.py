@@ -150,10 +150,11 @@ class Engine:
             return store.by_id(writer, row.id)
 
     def _await_launch(self, ticket: Ticket, row: JobRow) -> Exit | None:
-        """Deliver the start again if an earlier daemon may have failed to; give up in time."""
+        """Deliver the start again if an earlier daemon may have failed to; give up in time, and
+        at once on a trainer that did report and whose records are gone."""
         since = self._launched.get(ticket.lease)
         overdue = since is not None and self.clock() - since > self.settings.spawn_grace_s
-        if row.state == State.STOPPING or overdue:
+        if row.state != State.STARTING or overdue:
             if self.executor.collect(ticket) and self.executor.revoke(ticket):
                 return Exit(None, None, "launcher_error")
         elif since is None:
