@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from stdaemon.store import jobs as store
 from stdaemon.store.db import Database
 from stdaemon.store.jobs import JobRow
 from stdaemon.store.leases import leased
+from stdaemon.watch.columns import ColumnCache
 from stdaemon.wire.hosts import Gpu, HostSnapshot, Process, Slot
 from stdaemon.wire.jobs import Job
 from trainer.findings import finding
@@ -34,6 +35,7 @@ class Context:
     instance: str
     user: str
     started_at: float
+    columns: ColumnCache = field(default_factory=ColumnCache)
 
 
 def context(request: Request) -> Context:

@@ -24,6 +24,7 @@ from trainer.runs.layout import RunDir
 
 LOCK_NAME = ".launcher.lock"
 REVOKED = "revoked"
+CANNOT_START = 127
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,15 +67,19 @@ def launch(run: RunDir, attempt: int, lease: str, command: list[str]) -> int:
             signal.signal(number, signal.SIG_DFL)
         write_json(folder / "pid.json", record | {"trainer": process_identity(os.getpid())})
 
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        preexec_fn=introduce,
-    )
-    code = child.wait()
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=introduce,
+        )
+        code = child.wait()
+    except OSError as error:
+        os.write(log, f"the trainer cannot be started: {error}\n".encode())
+        code = CANNOT_START
     end = {
         "code": code if code >= 0 else None,
         "signal": -code if code < 0 else None,

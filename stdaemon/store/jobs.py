@@ -13,6 +13,7 @@ from stdaemon.store.tables import attempt, job
 from stdaemon.wire.jobs import Job, State
 
 JobRow = Row[Any]
+MAX_DIGITS = 18  # of a job number; more would not fit the column
 
 
 class Conflict(Exception):
@@ -63,7 +64,7 @@ def find(db: Connection, ref: str) -> list[JobRow]:
     exact = db.execute(select(job).where(job.c.id == ref)).all()
     if exact:
         return list(exact)
-    if ref.isdigit():
+    if ref.isascii() and ref.isdigit() and len(ref) <= MAX_DIGITS:
         numbered = db.execute(select(job).where(job.c.number == int(ref))).all()
         if numbered:
             return list(numbered)

@@ -6,12 +6,14 @@ to, so after a restart no event is lost or applied twice.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from stdaemon.store.jobs import JobRow
 from trainer.runs.events import EventTail
 from trainer.runs.layout import RunDir
 
+log = logging.getLogger("stdaemon")
 MAX_FINDINGS = 50
 PHASES = ("scan", "cache", "train", "validate", "save")
 
@@ -19,7 +21,11 @@ PHASES = ("scan", "cache", "train", "validate", "save")
 def new_fields(run: RunDir, row: JobRow) -> dict[str, Any]:
     """Fields that the events after the row's position change; empty when there are none."""
     tail = EventTail(run.events, row.event_offset)
-    records = [r for r in tail.poll() if r["seq"] > row.event_seq]
+    try:
+        records = [r for r in tail.poll() if r["seq"] > row.event_seq]
+    except (ValueError, KeyError, TypeError) as error:  # spoilt by a power cut: the tail is past it
+        log.warning("%s holds lines that are no events: %s", run.events, error)
+        records = []
     if tail.offset == row.event_offset:
         return {}
     fields: dict[str, Any] = {"event_offset": tail.offset}

@@ -1,4 +1,4 @@
-"""A daemon's core on the bench: real store and engine, fake trainers, a clock that the test turns."""
+"""A daemon's core on the bench: real store and engine, fake trainers, the test's own clock."""
 
 from __future__ import annotations
 

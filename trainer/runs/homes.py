@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 APP = "stune"
+MAX_RUNTIME_BYTES = 90  # a socket's path takes 104 bytes on macOS, 108 on Linux
 
 
 def _home(part: str, variable: str, fallback: str) -> Path:
@@ -28,9 +30,14 @@ def cache_home() -> Path:
 
 
 def runtime_dir() -> Path:
-    """Directory of the daemon's socket, lock and pid file."""
+    """Directory of the daemon's socket and lock: a short one, since socket paths are limited."""
     if root := os.environ.get("STUNE_HOME"):
-        return Path(root).expanduser() / "run"
-    if base := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(base) / APP
-    return data_home() / "run"
+        found = Path(root).expanduser() / "run"
+    elif base := os.environ.get("XDG_RUNTIME_DIR"):
+        found = Path(base) / APP
+    else:
+        found = data_home() / "run"
+    if len(os.fsencode(found)) <= MAX_RUNTIME_BYTES:
+        return found
+    digest = hashlib.blake2b(os.fsencode(found), digest_size=6).hexdigest()
+    return Path("/tmp") / f"{APP}-{os.getuid()}-{digest}"

@@ -110,6 +110,7 @@ def event_stream(
 
 @router.get("/metrics")
 def metrics(
+    ctx: Ctx,
     row: FoundJob,
     series_names: Annotated[str, Query(alias="series")] = "loss",
     points: Annotated[int, Query(ge=2, le=100_000)] = 400,
@@ -119,7 +120,7 @@ def metrics(
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise Refusal(422, f"no such series: {', '.join(unknown)}; known: {', '.join(NAMES)}")
-    return series(run_of(row), names, points)
+    return series(ctx.columns, run_of(row), names, points)
 
 
 @router.get("/samples")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ class UnixConnector:
         return f"unix://{self.path}"
 
     def connect(self, timeout_s: float | None = None) -> socket.socket:
+        if _of_a_stranger(self.path.parent):
+            raise _unreachable(self.path, PermissionError(errno.EACCES, "not ours"))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(timeout_s or self.connect_timeout_s)
         try:
@@ -39,6 +42,14 @@ class UnixConnector:
             sock.close()
             raise _unreachable(self.path, error) from None
         return sock
+
+
+def _of_a_stranger(folder: Path) -> bool:
+    """In a folder of another user, a socket may be anybody's: nothing is sent to it."""
+    try:
+        return folder.stat().st_uid not in (os.getuid(), 0)
+    except OSError:
+        return False  # connecting will tell why
 
 
 def _unreachable(path: Path, error: OSError) -> Unreachable:

@@ -167,8 +167,7 @@ def test_a_full_store_is_read_only_and_recovers(bench: Bench) -> None:
         pages = reader.exec_driver_sql("PRAGMA page_count").scalar()
     set_limit(bench, pages)
     with pytest.raises(ReadOnly):
-        for _ in range(200):
-            bench.submit()
+        fill(bench)
     assert bench.db.read_only
     with pytest.raises(ReadOnly):
         bench.turn()
@@ -180,6 +179,11 @@ def test_a_full_store_is_read_only_and_recovers(bench: Bench) -> None:
     bench.turn()
     assert not bench.db.read_only
     assert bench.state(job) == "succeeded"
+
+
+def fill(bench: Bench) -> None:
+    for _ in range(200):
+        bench.submit()
 
 
 def set_limit(bench: Bench, pages: int) -> None:
