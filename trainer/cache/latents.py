@@ -15,8 +15,9 @@ from torch import Tensor
 from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import latent_key
 from trainer.cache.store import Store
+from trainer.data.bad import BadSample
 from trainer.data.geometry import Bucket
-from trainer.data.pixels import BadPicture, crop, read_picture
+from trainer.data.pixels import crop, read_picture
 from trainer.data.table import Item
 from trainer.errors import DataError
 from trainer.findings import finding
@@ -97,16 +98,20 @@ class Pixels:
 
 
 def _pixels(item: Item) -> Tensor:
-    picture = read_picture(item.path, item.background)
+    try:
+        with item.open() as file:
+            picture = read_picture(file, item.background)
+    except OSError as error:
+        raise BadSample(error.strerror or str(error), lasting=False) from error
     if picture.size != (item.width, item.height):
-        raise BadPicture("it was replaced by one of another size", lasting=False)
+        raise BadSample("it was replaced by one of another size", lasting=False)
     return crop(picture, item.placement)
 
 
 def _result(future: Future[Tensor]) -> Tensor | str:
     try:
         return future.result()
-    except BadPicture as error:
+    except BadSample as error:
         if error.lasting:
             return str(error)
         raise DataError(

@@ -40,6 +40,8 @@ def _value(value: Any, base: Path, path: str) -> Any:
     kind = known.extra.get("path") if known else None
     if not kind or not isinstance(value, str) or not value:
         return value
+    if "://" in value:
+        return value
     if value.startswith(presets.PREFIX):
         return str(presets.inside(value))
     try:

@@ -19,6 +19,11 @@ class Batch:
     sample_ids: tuple[int, ...]
     visits: tuple[int, ...]
     dataset: str
+    masks: Tensor | None = None  # [B, 1, h, w] in 0..1: what the loss of each latent pixel counts
+    conditioning: tuple[Tensor, ...] = ()  # per partner: latents [B, C, h', w']
+    prior: bool = False  # the target is what the base model predicts without the adapter
+    slider: float | None = None  # strength of the adapter for this batch
+    timestep_offset: float = 0.0  # added to the normal draw of logit-normal times
 
     def to(self, device: torch.device) -> Batch:
         """The batch on `device`; the copy does not wait when the host memory is pinned."""
@@ -27,6 +32,8 @@ class Batch:
             latents=self.latents.to(device, non_blocking=True),
             text={k: v.to(device, non_blocking=True) for k, v in self.text.items()},
             sizes=self.sizes.to(device, non_blocking=True),
+            masks=None if self.masks is None else self.masks.to(device, non_blocking=True),
+            conditioning=tuple(c.to(device, non_blocking=True) for c in self.conditioning),
         )
 
     def pin(self) -> Batch:
@@ -36,4 +43,6 @@ class Batch:
             latents=self.latents.pin_memory(),
             text={k: v.pin_memory() for k, v in self.text.items()},
             sizes=self.sizes.pin_memory(),
+            masks=None if self.masks is None else self.masks.pin_memory(),
+            conditioning=tuple(c.pin_memory() for c in self.conditioning),
         )

@@ -1,14 +1,14 @@
-"""Index of a folder: what is known of each picture, remembered between runs.
+"""Index of a source: what is known of each sample, remembered between runs.
 
-One SQLite file per folder. A scan merges the sorted listing with the sorted index: files whose
-size, time and inode are unchanged cost a comparison, others one look at their header. Contents
-are hashed in a second step, only for pictures that will be used. Both commit as they go, so an
-interrupted scan continues where it was. A file that cannot be read stays, with its reason.
+One SQLite file per source. A scan merges the sorted listing with the sorted index: samples whose
+size, time and identity are unchanged cost a comparison, others one look at their header. Contents
+are hashed in a second step, only for samples that will be used and whose source does not know a
+digest by itself. Both commit as they go, so an interrupted scan continues where it was. A sample
+that cannot be read stays, with its reason.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,33 +21,38 @@ from typing import NamedTuple, TypeVar
 
 from trainer.cache.database import connect, transaction
 from trainer.cache.keys import KEY_BYTES
-from trainer.data.captions import read_caption_file
-from trainer.data.files import Found, Stamp, list_pictures
-from trainer.data.pixels import BadPicture, picture_size
+from trainer.data.bad import BadSample
+from trainer.data.probe import Facts, probe
+from trainer.data.sources.base import Found, Kind, Source, Stamp
+from trainer.data.sources.names import shown
 from trainer.faults import point
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS file (
-  relpath TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER,
-  width INTEGER, height INTEGER, reason TEXT, content BLOB,
+  relpath TEXT PRIMARY KEY, locator TEXT, size INTEGER, mtime_ns INTEGER, inode INTEGER,
+  width INTEGER, height INTEGER, frames INTEGER, fps REAL, duration_s REAL, channels INTEGER,
+  rate INTEGER, reason TEXT, content BLOB,
   text_size INTEGER, text_mtime_ns INTEGER, text_inode INTEGER, text TEXT, text_reason TEXT
 ) WITHOUT ROWID
 """
 STAMPS = "relpath, size, mtime_ns, inode, text_size, text_mtime_ns, text_inode"
-ROW = "relpath, width, height, reason, content, text, text_reason"
+FACTS = "width, height, frames, fps, duration_s, channels, rate"
+ROW = f"relpath, locator, {FACTS}, reason, content, text, text_reason"
 THREADS = 4
-CHUNK = 512  # files between two commits
-SLICE = 32  # files a thread takes at once
+CHUNK = 512  # samples between two commits
+SLICE = 32  # samples a thread takes at once
 NO_FILE: Stamp = (0, 0, 0)
-LOOK_AGAIN: Stamp = (-1, -1, -1)  # matches no file
+LOOK_AGAIN: Stamp = (-1, -1, -1)  # matches no sample
 # A content hash stays as long as the stamp does: another process may have filled it in meanwhile.
-PUT_PICTURE = """
-INSERT INTO file (relpath, size, mtime_ns, inode, width, height, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (relpath) DO UPDATE SET
-  content = CASE WHEN (size, mtime_ns, inode)
-    = (excluded.size, excluded.mtime_ns, excluded.inode) THEN content END,
-  size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
-  width = excluded.width, height = excluded.height, reason = excluded.reason
+PUT_SAMPLE = f"""
+INSERT INTO file (relpath, locator, size, mtime_ns, inode, {FACTS}, reason, content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (relpath) DO UPDATE SET
+  content = coalesce(excluded.content, CASE WHEN (size, mtime_ns, inode)
+    = (excluded.size, excluded.mtime_ns, excluded.inode) THEN content END),
+  locator = excluded.locator, size = excluded.size, mtime_ns = excluded.mtime_ns,
+  inode = excluded.inode, width = excluded.width, height = excluded.height,
+  frames = excluded.frames, fps = excluded.fps, duration_s = excluded.duration_s,
+  channels = excluded.channels, rate = excluded.rate, reason = excluded.reason
 """
 PUT_TEXT = (
     "UPDATE file SET text_size = ?, text_mtime_ns = ?, text_inode = ?, text = ?, text_reason = ? "
@@ -57,15 +62,21 @@ PUT_CONTENT = "UPDATE file SET content = ? WHERE relpath = ?"
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-Tick = Callable[[int], None]  # told how many files are done; may raise to stop
+Tick = Callable[[int], None]  # told how many samples are done; may raise to stop
 
 
 class Row(NamedTuple):
-    """One picture file; `reason` is set when it cannot be used, `text_reason` without caption."""
+    """One sample; `reason` is set when it cannot be used, `text_reason` without caption."""
 
     relpath: str
+    locator: str
     width: int
     height: int
+    frames: int
+    fps: float
+    duration_s: float
+    channels: int
+    rate: int
     reason: str | None
     content: bytes | None
     text: str | None
@@ -73,10 +84,11 @@ class Row(NamedTuple):
 
 
 class Index:
-    """The index of the folder `root`, kept in `database`."""
+    """The index of `source`, kept in `database`."""
 
-    def __init__(self, root: Path, database: Path) -> None:
-        self.root = root
+    def __init__(self, source: Source, kind: Kind, database: Path) -> None:
+        self.source = source
+        self.kind: Kind = kind
         self._database = database
         database.parent.mkdir(parents=True, exist_ok=True)
 
@@ -84,38 +96,76 @@ class Index:
         return connect(self._database, SCHEMA)
 
     def scan(self, tick: Tick) -> None:
-        """Bring the index up to date with the folder."""
+        """Bring the index up to date with the source."""
         with closing(self._connect()) as reader, closing(self._connect()) as writer:
             with ThreadPoolExecutor(THREADS, "scan") as pool:
                 known = reader.execute(f"SELECT {STAMPS} FROM file ORDER BY relpath")
-                changes = _changes(list_pictures(self.root), known)
+                changes = _changes(self.source.listing(), known)
                 done = 0
                 while chunk := list(islice(changes, CHUNK)):
                     there = [(c.found, c) for c in chunk if c.found is not None]
-                    pictures = _spread(pool, _inspect, [f for f, c in there if c.picture])
-                    texts = _spread(pool, _inspect_text, [f for f, c in there if c.text])
+                    samples = _spread(pool, self._inspect, [f for f, c in there if c.sample])
+                    texts = _spread(pool, self._inspect_text, [f for f, c in there if c.text])
                     gone = [(c.relpath,) for c in chunk if c.found is None]
                     with transaction(writer):
                         writer.executemany("DELETE FROM file WHERE relpath = ?", gone)
-                        writer.executemany(PUT_PICTURE, pictures)
+                        writer.executemany(PUT_SAMPLE, samples)
                         writer.executemany(PUT_TEXT, texts)
                     point("index.after_commit")
                     done += len(there)
                     tick(done)
 
+    def _inspect(self, found: Found) -> tuple:
+        """What the header says; the content hash is left for later."""
+        stamp, facts, reason = found.stamp or LOOK_AGAIN, Facts(), None
+        try:
+            found.locator.encode()
+            with self.source.open(found.relpath, found.locator) as file:
+                facts = probe(file, self.kind)
+        except UnicodeEncodeError:
+            reason = "its name is not UTF-8 text"
+        except OSError as error:
+            reason, stamp = error.strerror or str(error), LOOK_AGAIN
+        except BadSample as error:
+            reason, stamp = str(error), stamp if error.lasting else LOOK_AGAIN
+        return (found.relpath, shown(found.locator), *stamp, *facts, reason, found.content)
+
+    def _inspect_text(self, found: Found) -> tuple:
+        stamp, text, reason = found.caption or NO_FILE, None, None
+        if found.caption is not None:
+            try:
+                text, reason = self.source.caption(found)
+            except OSError as error:
+                why = error.strerror or str(error)
+                reason, stamp = f"its caption cannot be read: {why}", LOOK_AGAIN
+        return (*stamp, text, reason, found.relpath)
+
+    def _hash(self, place: tuple[str, str]) -> bytes | None:
+        """Digest of the bytes of a sample; None when it vanished since the scan."""
+        hasher = blake2b(digest_size=KEY_BYTES)
+        try:
+            with self.source.open(*place) as file:
+                while block := file.read(1 << 20):
+                    hasher.update(block)
+        except OSError:
+            return None
+        return hasher.digest()
+
     def hash_contents(self, min_size: int, tick: Tick) -> None:
-        """Fill in the content hash of usable pictures that have none yet."""
+        """Fill in the content hash of usable samples that have none yet."""
         missing = (
-            "SELECT relpath FROM file WHERE relpath > ? AND content IS NULL AND reason IS NULL "
-            "AND min(width, height) >= ? ORDER BY relpath LIMIT ?"
+            "SELECT relpath, locator FROM file WHERE relpath > ? AND content IS NULL "
+            "AND reason IS NULL AND (width = 0 OR min(width, height) >= ?) ORDER BY relpath LIMIT ?"
         )
         done, last = 0, ""
         with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "hash") as pool:
-            while todo := [path for (path,) in db.execute(missing, (last, min_size, CHUNK))]:
-                hashes = _spread(pool, _hash, [self.root / path for path in todo])
+            while todo := db.execute(missing, (last, min_size, CHUNK)).fetchall():
+                hashes = _spread(pool, self._hash, todo)
                 with transaction(db):
-                    db.executemany(PUT_CONTENT, zip(hashes, todo, strict=True))
-                done, last = done + len(todo), todo[-1]
+                    db.executemany(
+                        PUT_CONTENT, zip(hashes, [path for path, _ in todo], strict=True)
+                    )
+                done, last = done + len(todo), todo[-1][0]
                 tick(done)
 
     def rows(self) -> Iterator[Row]:
@@ -127,11 +177,11 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A difference between folder and index; `found` is None when the file is gone."""
+    """A difference between source and index; `found` is None when the sample is gone."""
 
     relpath: str
     found: Found | None
-    picture: bool
+    sample: bool
     text: bool
 
 
@@ -143,51 +193,16 @@ def _changes(listing: Iterable[Found], known: Iterable[tuple]) -> Iterator[Chang
         while row is not None and row[0] < found.relpath:
             yield Change(row[0], None, False, False)
             row = next(rows, None)
-        picture = text = True
+        sample = text = True
         if row is not None and row[0] == found.relpath:
-            picture = found.stamp is None or row[1:4] != found.stamp
+            sample = found.stamp is None or row[1:4] != found.stamp
             text = row[4:7] != (found.caption or NO_FILE)
             row = next(rows, None)
-        if picture or text:
-            yield Change(found.relpath, found, picture, text)
+        if sample or text:
+            yield Change(found.relpath, found, sample, text)
     while row is not None:
         yield Change(row[0], None, False, False)
         row = next(rows, None)
-
-
-def _inspect(found: Found) -> tuple:
-    """What the header says; the content hash is left for later."""
-    stamp, width, height, reason = found.stamp or LOOK_AGAIN, 0, 0, None
-    try:
-        found.path.encode()
-        width, height = picture_size(found.path)
-    except UnicodeEncodeError:
-        reason = "its name is not UTF-8 text"
-    except BadPicture as error:
-        reason, stamp = str(error), stamp if error.lasting else LOOK_AGAIN
-    return (found.relpath, *stamp, width, height, reason)
-
-
-def _inspect_text(found: Found) -> tuple:
-    stamp, text, reason = found.caption or NO_FILE, None, None
-    if found.caption is not None:
-        try:
-            text, reason = read_caption_file(Path(os.path.splitext(found.path)[0] + ".txt"))
-        except OSError as error:
-            reason, stamp = f"its caption file cannot be read: {error.strerror}", LOOK_AGAIN
-    return (*stamp, text, reason, found.relpath)
-
-
-def _hash(path: Path) -> bytes | None:
-    """Digest of the file's bytes; None when it vanished since the scan."""
-    hasher = blake2b(digest_size=KEY_BYTES)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                hasher.update(block)
-    except OSError:
-        return None
-    return hasher.digest()
 
 
 def _spread(

@@ -131,17 +131,17 @@ class Loader:
         """This rank's batch of a micro-step."""
         point("loader.prefetch")
         draw = self.sampler.draw(micro_step).share(self._rank, self._world)
-        source = self.plan.source(draw.pool)
+        dataset = self.plan.dataset(draw.pool)
         items = [self.plan.item(draw.pool, row) for row in draw.rows]
         captions = [
             drawn_caption(
                 item.captions,
-                source.caption.dropout,
+                dataset.caption.dropout,
                 seed=self._seed,
                 sample_id=item.sample_id,
                 visit=visit,
             )
             for item, visit in zip(items, draw.visits, strict=True)
         ]
-        batch = self._reader.batch(items, draw.visits, captions, source.id)
+        batch = self._reader.batch(items, draw.visits, captions, dataset.id)
         return batch.pin() if self._pin else batch

@@ -18,9 +18,10 @@ from trainer.cache.latents import NOT_FINITE, build_latents, item_key
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
+from trainer.data.dataset import Dataset
+from trainer.data.datasets import index_of
 from trainer.data.funnel import Funnel, judge
-from trainer.data.sources import index_of
-from trainer.data.table import Source, Table, make_table
+from trainer.data.table import Table, make_table
 from trainer.errors import Preempted, TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
@@ -120,19 +121,19 @@ def _unusable(root: Path, why: str) -> TrainerError:
     )
 
 
-def scan(task: Task, source: Source) -> Table:
+def scan(task: Task, dataset: Dataset) -> Table:
     """Index one folder and pass its files through the funnel."""
-    progress = task.progress(f"index:{source.id}")
+    progress = task.progress(f"index:{dataset.id}")
 
     def tick(done: int) -> None:
         progress(done, max(done, 1) + 1)  # the end is not known before it is there
         task.check_stop()
 
-    index = index_of(task.root, source.root)
+    index = index_of(task.root, dataset.source, dataset.kind)
     index.scan(tick)
-    index.hash_contents(source.min_size, tick)
-    funnel = task.funnels[source.id] = Funnel(source.id, str(source.root))
-    table = make_table(source, index.rows(), funnel)
+    index.hash_contents(dataset.min_size, tick)
+    funnel = task.funnels[dataset.id] = Funnel(dataset.id, dataset.source.name)
+    table = make_table(dataset, index.rows(), funnel)
     progress(funnel.found, funnel.found)
     task.judge(funnel)
     task.report(*funnel.findings("unreadable", "small", "uncaptioned", "bad caption"))
@@ -149,7 +150,7 @@ def validation_texts(config: JobConfig) -> list[str]:
 def cache_text(task: Task, tables: list[Table]) -> Store:
     captions = {c for table in tables for row in range(len(table)) for c in table.captions(row)}
     captions.update(validation_texts(task.config))
-    if any(table.source.caption.dropout for table in tables):
+    if any(table.dataset.caption.dropout for table in tables):
         captions.add("")
     store = Store(task.root, "text", task.family.identity("text"))
     whole = build_text(
@@ -193,7 +194,7 @@ def _encoded(task: Task, store: Store, table: Table, keys: list[bytes]) -> Table
     failures = store.failures(keys)
     if not failures:
         return table
-    funnel = task.funnels[table.source.id]
+    funnel = task.funnels[table.dataset.id]
     for row, key in enumerate(keys):
         if (reason := failures.get(key)) is not None:
             stage = "not finite" if reason == NOT_FINITE else "undecodable"

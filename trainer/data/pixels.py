@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from trainer.data.bad import BadSample
 from trainer.data.geometry import Placement
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
 MAX_PIXELS = 250_000_000  # beyond any single camera: a hostile header, or hours of memory swapping
 
 Image.MAX_IMAGE_PIXELS = None  # judged here, by one limit and without a process-wide warning
@@ -35,47 +36,35 @@ _DEEP = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bit
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-class BadPicture(Exception):
-    """The file cannot be used as a picture; `str()` says why.
-
-    `lasting` is false when the file system refused the file: that may pass without the file
-    changing, so it must not be remembered.
-    """
-
-    def __init__(self, reason: str, *, lasting: bool = True) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
-
-
-def picture_size(path: Path | str) -> tuple[int, int]:
+def picture_size(file: BinaryIO | Path | str) -> tuple[int, int]:
     """Upright width and height from the header alone."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             width, height = image.size
             _demand_believable(width, height)
             return (height, width) if _orientation(image) >= 5 else (width, height)
     except Exception as error:  # Pillow's plugins raise many kinds for broken files
-        raise _bad(path, error) from error
+        raise _bad(file, error) from error
 
 
-def read_picture(path: Path, background: str) -> Image.Image:
+def read_picture(file: BinaryIO | Path | str, background: str) -> Image.Image:
     """The whole picture, upright, RGB."""
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             _demand_believable(*image.size)
             turn = _UPRIGHT.get(_orientation(image))  # before decoding: some files repeat it later
             image.load()
             rgb = _rgb(image, background)
             return rgb if turn is None else rgb.transpose(turn)
     except Exception as error:
-        raise _bad(path, error) from error
+        raise _bad(file, error) from error
 
 
 def _demand_believable(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise BadPicture(f"its header announces {width} x {height} pixels")
+        raise BadSample(f"its header announces {width} x {height} pixels")
     if width * height == 0:
-        raise BadPicture("it has no pixels")
+        raise BadSample("it has no pixels")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -88,16 +77,22 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _UPRIGHT else 1
 
 
-def _bad(path: Path | str, error: Exception) -> BadPicture:
-    if isinstance(error, BadPicture):
+def _bad(file: BinaryIO | Path | str, error: Exception) -> BadSample:
+    if isinstance(error, BadSample):
         return error
     if isinstance(error, OSError) and error.errno is not None:
-        return BadPicture(f"{error.strerror}", lasting=False)
-    if os.path.exists(path) and os.path.getsize(path) == 0:
-        return BadPicture("the file is empty")
+        return BadSample(f"{error.strerror}", lasting=False)
+    if _empty(file):
+        return BadSample("the file is empty")
     if isinstance(error, Image.UnidentifiedImageError):
-        return BadPicture("it is not a picture of a known format")
-    return BadPicture(f"{type(error).__name__}: {error}")
+        return BadSample("it is not a picture of a known format")
+    return BadSample(f"{type(error).__name__}: {error}")
+
+
+def _empty(file: BinaryIO | Path | str) -> bool:
+    if isinstance(file, (str, Path)):
+        return os.path.exists(file) and os.path.getsize(file) == 0
+    return not file.closed and file.seek(0, os.SEEK_END) == 0
 
 
 def _rgb(image: Image.Image, background: str) -> Image.Image:
@@ -105,7 +100,7 @@ def _rgb(image: Image.Image, background: str) -> Image.Image:
         values = np.asarray(image).clip(0, 65535)
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise BadPicture("it holds floating-point values, whose white is not defined")
+        raise BadSample("it holds floating-point values, whose white is not defined")
     if image.mode in _ALPHA or "transparency" in image.info:
         front = image.convert("RGBA")
         back = Image.new("RGBA", front.size, "#" + background.removeprefix("#"))

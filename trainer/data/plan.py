@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.course import Pool
+from trainer.data.dataset import Dataset
 from trainer.data.geometry import MAX_ASPECT, Bucket, enlargement, place, target_size
-from trainer.data.table import Ints, Item, Source, Table
+from trainer.data.table import Ints, Item, Table
 from trainer.errors import DataError
 from trainer.findings import Finding, finding
 
@@ -38,8 +39,8 @@ class Plan:
     def __len__(self) -> int:
         return sum(map(len, self.tables))
 
-    def source(self, pool: int) -> Source:
-        return self.tables[self.pools[pool].dataset].source
+    def dataset(self, pool: int) -> Dataset:
+        return self.tables[self.pools[pool].dataset].dataset
 
     def item(self, pool: int, row: int) -> Item:
         """Sample number `row` of a pool."""
@@ -56,11 +57,11 @@ def make_plan(tables: Sequence[Table]) -> Plan:
     pools: list[Pool] = []
     rows: list[Ints] = []
     for number, table in enumerate(tables):
-        source = table.source
+        dataset = table.dataset
         for bucket, members in sorted(_buckets(table).items()):
-            name = f"{source.id}:{bucket[0]}x{bucket[1]}"
+            name = f"{dataset.id}:{bucket[0]}x{bucket[1]}"
             rows.append(members[np.argsort(table.ids[members])])
-            pools.append(Pool(number, name, len(members), source.repeats, source.leftover))
+            pools.append(Pool(number, name, len(members), dataset.repeats, dataset.leftover))
     digest = blake2b(b"plan/1" + b"".join(t.digest() for t in tables), digest_size=12)
     return Plan(tuple(tables), tuple(pools), tuple(rows), digest.hexdigest())
 
@@ -77,7 +78,7 @@ def _sizes(table: Table) -> tuple[list[tuple[int, int]], NDArray[np.intp], Ints]
 def _buckets(table: Table) -> dict[Bucket, Ints]:
     """Rows by target size; the geometry is asked once per picture size."""
     sizes, inverse, _ = _sizes(table)
-    targets = [target_size(w, h, table.source.geometry) for w, h in sizes]
+    targets = [target_size(w, h, table.dataset.geometry) for w, h in sizes]
     names = sorted(set(targets))
     labels = np.array([names.index(t) for t in targets], dtype=np.int64)[inverse]
     return {bucket: np.flatnonzero(labels == i) for i, bucket in enumerate(names)}
@@ -92,21 +93,21 @@ def remarks(plan: Plan, batch_size: int) -> list[Finding]:
     for number, table in enumerate(plan.tables):
         found += [f for f in (_enlarged(table), _cut_off(table), _doubles(table)) if f]
         pools = [p for p in plan.pools if p.dataset == number]
-        found += _small_pools(table.source, pools, batch_size)
+        found += _small_pools(table.dataset, pools, batch_size)
     return found
 
 
 def _enlarged(table: Table) -> Finding | None:
-    source = table.source
+    dataset = table.dataset
     sizes, _, counts = _sizes(table)
-    factors = [enlargement(w, h, place(w, h, source.geometry)) for w, h in sizes]
+    factors = [enlargement(w, h, place(w, h, dataset.geometry)) for w, h in sizes]
     many = sum(int(n) for f, n in zip(factors, counts, strict=True) if f > BLURRED)
     if not many:
         return None
     return finding(
         "DAT008",
-        f"{source.id}: {many} of {len(table)} pictures are enlarged, up to {max(factors):.1f}x",
-        where=str(source.root),
+        f"{dataset.id}: {many} of {len(table)} pictures are enlarged, up to {max(factors):.1f}x",
+        where=dataset.source.name,
         why="they are smaller than the training size; the model learns their blur",
         fix="lower the resolution, or leave them out with min_size",
         level="warn",
@@ -115,16 +116,16 @@ def _enlarged(table: Table) -> Finding | None:
 
 
 def _cut_off(table: Table) -> Finding | None:
-    source = table.source
+    dataset = table.dataset
     sizes, _, counts = _sizes(table)
     ratios = [max(s) / min(s) for s in sizes]
     many = sum(int(n) for r, n in zip(ratios, counts, strict=True) if r > MAX_ASPECT)
-    if not many or source.geometry.aspect == "square":
+    if not many or dataset.geometry.aspect == "square":
         return None
     return finding(
         "DAT014",
-        f"{source.id}: {many} pictures are longer than {MAX_ASPECT:.0f}:1 and are cut",
-        where=str(source.root),
+        f"{dataset.id}: {many} pictures are longer than {MAX_ASPECT:.0f}:1 and are cut",
+        where=dataset.source.name,
         why="only part of them is seen; their captions may speak of the rest",
         fix="split them into several pictures",
         level="info",
@@ -133,7 +134,7 @@ def _cut_off(table: Table) -> Finding | None:
 
 
 def _doubles(table: Table) -> Finding | None:
-    source = table.source
+    dataset = table.dataset
     counted = Counter(content.tobytes() for content in table.contents)
     many = len(table) - len(counted)
     if not many:
@@ -142,8 +143,8 @@ def _doubles(table: Table) -> Finding | None:
     rows = [r for r in range(len(table)) if table.contents[r].tobytes() == content][:5]
     return finding(
         "DAT009",
-        f"{source.id}: {many} pictures are exact copies of others",
-        where=str(source.root),
+        f"{dataset.id}: {many} pictures are exact copies of others",
+        where=dataset.source.name,
         why="copies count as often as they occur",
         fix="remove the copies, or leave them if the weight is meant",
         level="info",
@@ -152,19 +153,19 @@ def _doubles(table: Table) -> Finding | None:
     )
 
 
-def _small_pools(source: Source, pools: Sequence[Pool], batch_size: int) -> list[Finding]:
+def _small_pools(dataset: Dataset, pools: Sequence[Pool], batch_size: int) -> list[Finding]:
     """Buckets that cannot fill a batch in one epoch, and what that means."""
     small = [p for p in pools if p.entries < batch_size]
-    if not small or source.leftover == "pad":
+    if not small or dataset.leftover == "pad":
         return []
     lost = sum(p.rows for p in small)
-    dropped = source.leftover == "drop"
+    dropped = dataset.leftover == "drop"
     return [
         finding(
             "DAT010",
-            f"{source.id}: {len(small)} of {len(pools)} buckets hold fewer samples than a batch "
+            f"{dataset.id}: {len(small)} of {len(pools)} buckets hold fewer samples than a batch "
             f"of {batch_size} ({lost} samples)",
-            where=str(source.root),
+            where=dataset.source.name,
             why="with leftover = drop they are never trained on"
             if dropped
             else "their samples are carried over until a batch is full",

@@ -18,6 +18,7 @@ from torch import Tensor
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
+from trainer.data.datasets import datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
 from trainer.data.phases import (
@@ -32,7 +33,6 @@ from trainer.data.phases import (
 )
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler, segments_of
-from trainer.data.sources import sources, square_size
 from trainer.findings import Finding
 from trainer.models.base import Family
 from trainer.runs.homes import cache_home
@@ -63,18 +63,17 @@ def prepare(
     task = Task(config, family, root, on_event, should_stop)
     with cache_guard(root):
         with phase(on_event, "scan"):
-            tables = [scan(task, source) for source in sources(config, family.facts)]
+            tables = [scan(task, dataset) for dataset in datasets(config, family.facts)]
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
             latents, tables = cache_latents(task, tables)
-    roles = {d.id: d.role for d in config.data.datasets}
-    train = make_plan([t for t in tables if roles[t.source.id] == "train"])
+    train = make_plan([t for t in tables if t.dataset.role == "train"])
     demand_batches(train, config.train.batch_size)
     task.report(*remarks(train, config.train.batch_size))
     reader = Reader(family, latents, text)
     return Prepared(
         plan_train=train,
-        plan_eval=make_plan([t for t in tables if roles[t.source.id] == "eval"]),
+        plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
         latents=latents,
         text=text,
         prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
@@ -147,4 +146,4 @@ def eval_batches(prepared: Prepared, family: Family, config: JobConfig) -> Itera
             part = places[start : start + config.train.batch_size]
             items = [plan.item(number, place) for place in part]
             captions = [item.captions[0] for item in items]
-            yield reader.batch(items, [0] * len(items), captions, plan.source(number).id)
+            yield reader.batch(items, [0] * len(items), captions, plan.dataset(number).id)

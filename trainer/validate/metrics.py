@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.data.files import list_pictures
-from trainer.data.pixels import BadPicture, read_picture
+from trainer.data.bad import BadSample
+from trainer.data.pixels import read_picture
+from trainer.data.sources.local import Folder
 from trainer.errors import DataError
 from trainer.findings import finding
 
@@ -88,13 +89,13 @@ def _cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def references(folder: Path, background: str) -> list[Image.Image]:
     """Readable pictures of the folder, evenly thinned to `MAX_REFERENCES`."""
-    paths = [Path(found.path) for found in list_pictures(folder)]
+    paths = [folder / found.relpath for found in Folder(folder, "image", None).listing()]
     stride = max(1, -(-len(paths) // MAX_REFERENCES))
     pictures = []
     for path in paths[::stride]:
         try:
             pictures.append(read_picture(path, background))
-        except BadPicture:
+        except BadSample:
             continue  # a reference more or less does not matter
     if pictures:
         return pictures
