@@ -23,12 +23,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from trainer.config.schema.data import CaptionConfig  # noqa: E402
+from trainer.data.captions import CaptionFile, parse_text  # noqa: E402
+from trainer.data.dataset import Dataset  # noqa: E402
 from trainer.data.funnel import Funnel  # noqa: E402
 from trainer.data.geometry import GeometrySpec  # noqa: E402
 from trainer.data.index import Index  # noqa: E402
 from trainer.data.plan import make_plan  # noqa: E402
 from trainer.data.sampler import Sampler  # noqa: E402
-from trainer.data.table import Source, make_table  # noqa: E402
+from trainer.data.sources.local import Folder  # noqa: E402
+from trainer.data.table import make_table  # noqa: E402
 
 BUDGET = 5000
 
@@ -64,16 +67,16 @@ def plain_loop(folder: Path) -> None:
 
 
 def plan_and_draw(index: Index, folder: Path) -> None:
-    source = Source(
+    dataset = Dataset(
         id="bench",
-        root=folder,
+        source=index.source,
         geometry=GeometrySpec(area=512 * 512),
         caption=CaptionConfig(),
         missing_caption="fail",
         background="ffffff",
         seed=0,
     )
-    plan = make_plan([make_table(source, index.rows(), Funnel("bench", str(folder)))])
+    plan = make_plan([make_table(dataset, index.rows(), Funnel("bench", str(folder)))])
     Sampler(plan.pools, seed=0, batch_size=8).draw(0)
 
 
@@ -85,7 +88,8 @@ def main() -> int:
         folder = Path(name) / "set"
         folder.mkdir()
         make_files(folder, count)
-        index = Index(folder, Path(name) / "index.db")
+        source = Folder(folder, "image", CaptionFile(".txt", ".txt", parse_text))
+        index = Index(source, "image", Path(name) / "index.db")
         rows = [
             ("plain Pillow loop", timed(lambda: plain_loop(folder)), None),
             ("first scan", timed(lambda: index.scan(lambda done: None)), BUDGET),

@@ -70,13 +70,7 @@ class Row(NamedTuple):
 
     relpath: str
     locator: str
-    width: int
-    height: int
-    frames: int
-    fps: float
-    duration_s: float
-    channels: int
-    rate: int
+    facts: Facts
     reason: str | None
     content: bytes | None
     text: str | None
@@ -172,7 +166,7 @@ class Index:
         """All files, sorted by path."""
         with closing(self._connect()) as db:
             for values in db.execute(f"SELECT {ROW} FROM file ORDER BY relpath"):
-                yield Row(*values)
+                yield Row(*values[:2], Facts(*values[2:9]), *values[9:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def make_table(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Table:
     for row in _usable(dataset, rows, funnel):
         assert row.content is not None
         ids.append(sample_id(dataset.id, row.relpath))
-        sizes.extend((row.width, row.height))
+        sizes.extend((row.facts.width, row.facts.height))
         contents += row.content
         relpaths.add(row.relpath)
         locators.add(row.locator)
@@ -153,13 +153,14 @@ def make_table(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Table:
 def _usable(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Iterator[Row]:
     for row in rows:
         funnel.found += 1
-        small = min(row.width, row.height) < dataset.min_size
+        facts = row.facts
+        small = min(facts.width, facts.height) < dataset.min_size
         if row.reason is not None or (row.content is None and not small):
             funnel.lose("unreadable", row.relpath, row.reason or "it changed during the scan")
             continue
         funnel.readable += 1
         if small:
-            funnel.lose("small", row.relpath, f"{row.width} x {row.height}")
+            funnel.lose("small", row.relpath, f"{facts.width} x {facts.height}")
             continue
         funnel.large_enough += 1
         if not dataset.captions(row.relpath, row.text):

@@ -38,6 +38,8 @@ def ids_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for index, dataset in enumerate(config.data.datasets):
+        if dataset.path is None:
+            continue
         path = Path(dataset.path)
         if not os.path.isdir(path):
             what = "is not a folder" if os.path.exists(path) else "does not exist"
@@ -151,7 +153,7 @@ def measured_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 def same_pictures_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     seen: dict[tuple[str, str | None], str] = {}
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.role != "train":
+        if dataset.role != "train" or dataset.path is None:
             continue
         first = seen.setdefault((dataset.path, dataset.resolution), dataset.id)
         if first != dataset.id:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem
@@ -93,9 +92,9 @@ def style_reference_usable(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
 
 
 def train_and_eval_apart(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    trained = {str(Path(d.path)) for d in config.data.datasets if d.role == "train"}
+    trained = {d.path for d in config.data.datasets if d.role == "train" and d.path}
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.role == "eval" and str(Path(dataset.path)) in trained:
+        if dataset.role == "eval" and dataset.path in trained:
             yield Problem(
                 code="CFG095",
                 key=f"data.datasets[{index}].path",

@@ -6,24 +6,14 @@ import os
 
 from trainer.data.sources.base import Kind
 
+_IMAGE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+_HEIF = (".heic", ".heif")
+_VIDEO = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif")
+_AUDIO = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac")
 ENDINGS: dict[Kind, frozenset[str]] = {
-    "image": frozenset(
-        [
-            ".png",
-            ".jpg",
-            ".jpeg",
-            ".webp",
-            ".bmp",
-            ".tif",
-            ".tiff",
-            ".gif",
-            ".avif",
-            ".heic",
-            ".heif",
-        ]
-    ),
-    "video": frozenset([".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif"]),
-    "audio": frozenset([".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac"]),
+    "image": frozenset(_IMAGE + _HEIF),
+    "video": frozenset(_VIDEO),
+    "audio": frozenset(_AUDIO),
     "caption": frozenset({".txt"}),
 }
 MASK = ".mask"  # always a partner, never a sample of its own

@@ -15,8 +15,9 @@ from PIL import Image
 from tests.support import child
 from tests.support.pictures import make_folder
 from trainer.data import index as module
-from trainer.data.files import list_pictures
+from trainer.data.captions import CaptionFile, parse_text
 from trainer.data.index import Index
+from trainer.data.sources.local import Folder
 from trainer.errors import DataError
 
 
@@ -27,18 +28,18 @@ class Looked:
         self.headers: list[str] = []
         self.captions: list[str] = []
         self.contents: list[str] = []
-        for name, log in (
-            ("picture_size", self.headers),
-            ("read_caption_file", self.captions),
-            ("_hash", self.contents),
+        for name, log, of in (
+            ("_inspect", self.headers, lambda found: found.relpath),
+            ("_inspect_text", self.captions, lambda found: found.relpath),
+            ("_hash", self.contents, lambda place: place[0]),
         ):
-            monkeypatch.setattr(module, name, self._logged(getattr(module, name), log))
+            monkeypatch.setattr(Index, name, self._logged(getattr(Index, name), log, of))
 
     @staticmethod
-    def _logged(function, log):
-        def logged(path):
-            log.append(Path(path).name)
-            return function(path)
+    def _logged(function, log, of):
+        def logged(self, argument):
+            log.append(Path(of(argument)).name)
+            return function(self, argument)
 
         return logged
 
@@ -47,13 +48,17 @@ class Looked:
             log.clear()
 
 
+def source(root: Path) -> Folder:
+    return Folder(root, "image", CaptionFile(".txt", ".txt", parse_text))
+
+
 @pytest.fixture
 def looked(monkeypatch) -> Looked:
     return Looked(monkeypatch)
 
 
 def scanned(root: Path, database: Path) -> Index:
-    index = Index(root, database)
+    index = Index(source(root), "image", database)
     index.scan(lambda done: None)
     index.hash_contents(1, lambda done: None)
     return index
@@ -109,7 +114,7 @@ def test_edited_caption_does_not_touch_the_picture(folder, database, looked):
     (folder / "p002.txt").write_text("a new caption")
     rows = {r.relpath: r.text for r in scanned(folder, database).rows()}
     assert rows["p002.png"] == "a new caption"
-    assert (looked.headers, looked.captions, looked.contents) == ([], ["p002.txt"], [])
+    assert (looked.headers, looked.captions, looked.contents) == ([], ["p002.png"], [])
 
 
 def test_removed_and_added_files_are_followed(folder, database):
@@ -182,16 +187,16 @@ def test_scan_killed_in_the_middle_goes_on(tmp_path, database, monkeypatch, look
 
 def test_two_scans_at_once_do_not_undo_each_other(folder, database, monkeypatch):
     """Hashes that another process finished during our scan survive our commit."""
-    inspect, once = module._inspect, []
+    inspect, once = Index._inspect, []
 
-    def slow(found):
+    def slow(self, found):
         if not once:
             once.append(found)
             scanned(folder, database)
-        return inspect(found)
+        return inspect(self, found)
 
-    monkeypatch.setattr(module, "_inspect", slow)
-    index = Index(folder, database)
+    monkeypatch.setattr(Index, "_inspect", slow)
+    index = Index(source(folder), "image", database)
     index.scan(lambda done: None)
     assert all(r.content for r in index.rows())
     assert len(list(index.rows())) == 5
@@ -199,7 +204,7 @@ def test_two_scans_at_once_do_not_undo_each_other(folder, database, monkeypatch)
 
 def test_small_pictures_are_not_hashed(folder, database):
     """Pictures that will not be used are not read."""
-    index = Index(folder, database)
+    index = Index(source(folder), "image", database)
     index.scan(lambda done: None)
     index.hash_contents(65, lambda done: None)
     assert {r.content for r in index.rows()} == {None}
@@ -222,7 +227,7 @@ def test_linked_folders_are_entered_once(folder):
     (folder / ".hidden").mkdir()
     shutil.copy(folder / "p000.png", folder / ".hidden" / "x.png")
     shutil.copy(folder / "p000.png", folder / "._p000.png")
-    found = [f.relpath for f in list_pictures(folder)]
+    found = [f.relpath for f in source(folder).listing()]
     assert found == [f"one/p{n:03d}.png" for n in range(2)] + [f"p{n:03d}.png" for n in range(5)]
 
 
@@ -240,6 +245,6 @@ def test_listing_is_sorted_as_the_database_sorts(tmp_path_factory, paths):
             target = root.joinpath(*(f"{p}.d" for p in parts[:-1]), f"{parts[-1]}.png")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
-    found = [f.relpath for f in list_pictures(root)]
+    found = [f.relpath for f in source(root).listing()]
     assert found == sorted(found, key=str.encode)
     assert len(found) == sum(1 for p in root.rglob("*.png") if p.is_file())

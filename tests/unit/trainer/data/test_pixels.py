@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from trainer.data.bad import BadSample
 from trainer.data.geometry import GeometrySpec, place
-from trainer.data.pixels import BadPicture, crop, picture_size, read_picture
+from trainer.data.pixels import crop, picture_size, read_picture
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -121,7 +122,7 @@ def test_decompression_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(100_000, 100_000))
     for read in (picture_size, lambda p: read_picture(p, "ffffff")):
-        with pytest.raises(BadPicture, match="100000 x 100000"):
+        with pytest.raises(BadSample, match="100000 x 100000"):
             read(path)
 
 
@@ -139,7 +140,7 @@ def test_files_without_a_picture_say_why(tmp_path, content, reason):
     """Empty, foreign and cut-off files are bad for good, with a reason."""
     path = tmp_path / "p.png"
     path.write_bytes(content)
-    with pytest.raises(BadPicture, match=reason) as error:
+    with pytest.raises(BadSample, match=reason) as error:
         picture_size(path)
     assert error.value.lasting
 
@@ -154,13 +155,13 @@ def test_truncated_picture_passes_the_header_and_fails_the_decoder(tmp_path, kin
     path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
     if kind != "webp":  # its container is checked at once
         assert picture_size(path) == (64, 64)
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadSample):
         read_picture(path, "ffffff")
 
 
 def test_refusal_of_the_file_system_may_pass(tmp_path):
     """A file that is not there is not remembered as broken."""
-    with pytest.raises(BadPicture) as error:
+    with pytest.raises(BadSample) as error:
         picture_size(tmp_path / "gone.png")
     assert not error.value.lasting
 
@@ -168,7 +169,7 @@ def test_refusal_of_the_file_system_may_pass(tmp_path):
 def test_floating_point_picture_is_refused(tmp_path):
     """There is no telling what its white is."""
     Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "p.tiff")
-    with pytest.raises(BadPicture, match="floating-point"):
+    with pytest.raises(BadSample, match="floating-point"):
         read_picture(tmp_path / "p.tiff", "ffffff")
 
 

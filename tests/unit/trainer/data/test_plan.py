@@ -11,19 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.config.schema.data import CaptionConfig
+from trainer.config.schema.captions import CaptionConfig
 from trainer.data.captions import drawn_caption, variants
+from trainer.data.dataset import Dataset
 from trainer.data.funnel import EXAMPLES, Funnel, judge
-from trainer.data.geometry import GeometrySpec
+from trainer.data.geometry import GeometrySpec, Placement
 from trainer.data.index import Row
 from trainer.data.plan import demand_batches, make_plan, remarks
+from trainer.data.probe import Facts
+from trainer.data.sources.local import Folder
 from trainer.data.strings import pack
-from trainer.data.table import Source, Table, make_table, sample_id
+from trainer.data.table import Table, make_table, sample_id
 from trainer.errors import DataError
 
-SOURCE = Source(
+DATASET = Dataset(
     id="a",
-    root=Path("/data/a"),
+    source=Folder(Path("/data/a"), "image", None),
     geometry=GeometrySpec(area=64 * 64, align=16),
     caption=CaptionConfig(),
     missing_caption="fail",
@@ -34,12 +37,12 @@ SOURCE = Source(
 
 def row(name: str, size: tuple[int, int] = (64, 64), text: str | None = "a cat", **given) -> Row:
     content = given.pop("content", name.encode().ljust(16)[:16])
-    base = Row(f"{name}.png", *size, None, content, text, None)
+    base = Row(f"{name}.png", "", Facts(*size), None, content, text, None)
     return base._replace(**given)
 
 
-def table(*rows: Row, source: Source = SOURCE) -> Table:
-    return make_table(source, rows, Funnel(source.id, str(source.root)))
+def table(*rows: Row, dataset: Dataset = DATASET) -> Table:
+    return make_table(dataset, rows, Funnel(dataset.id, dataset.source.name))
 
 
 # --- captions ------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ def test_packed_texts_come_back(texts, data):
 
 def test_every_lost_picture_has_its_stage_and_reason():
     """The funnel counts stage by stage and names who was lost where."""
-    source = replace(SOURCE, min_size=50, missing_caption="skip")
+    dataset = replace(DATASET, min_size=50, missing_caption="skip")
     funnel = Funnel("a", "/data/a")
     rows = [
         row("broken", reason="the file is empty", content=None),
@@ -107,7 +110,7 @@ def test_every_lost_picture_has_its_stage_and_reason():
         row("blank", text=None, text_reason="blank.txt is empty"),
         row("good"),
     ]
-    made = make_table(source, rows, funnel)
+    made = make_table(dataset, rows, funnel)
     assert str(funnel) == "found 6 → readable 4 → size 3 → caption 1 → used 1"
     assert list(made.relpaths) == ["good.png"]
     assert {s: [n for n, _ in loss.examples] for s, loss in funnel.lost.items()} == {
@@ -132,7 +135,7 @@ def test_every_lost_picture_has_its_stage_and_reason():
 def test_policies_for_missing_captions(policy, captions):
     """empty and filename stand in for the caption; skip leaves the picture out."""
     made = table(
-        row("good"), row("mute", text=None), source=replace(SOURCE, missing_caption=policy)
+        row("good"), row("mute", text=None), dataset=replace(DATASET, missing_caption=policy)
     )
     assert len(made) == (1 if captions is None else 2)
     if captions is not None:
@@ -194,12 +197,12 @@ def test_missing_captions_are_one_finding_with_the_first_names():
 
 def test_max_samples_depends_on_names_not_on_order_or_neighbours():
     """The choice is by hash: adding files replaces at most as many as are added."""
-    source = replace(SOURCE, max_samples=4)
+    dataset = replace(DATASET, max_samples=4)
     few = [row(f"p{n}") for n in range(10)]
-    chosen = set(table(*few, source=source).relpaths)
+    chosen = set(table(*few, dataset=dataset).relpaths)
     assert len(chosen) == 4
-    assert set(table(*reversed(few), source=source).relpaths) == chosen
-    more = set(table(*few, row("q0"), source=source).relpaths)
+    assert set(table(*reversed(few), dataset=dataset).relpaths) == chosen
+    more = set(table(*few, row("q0"), dataset=dataset).relpaths)
     assert len(chosen - more) <= 1
 
 
@@ -219,19 +222,20 @@ def test_pools_hold_one_size_each_and_every_row_once():
 
 def test_random_crop_follows_the_picture_not_its_name():
     """Renaming moves no crop (so nothing is encoded again); another seed does."""
-    geometry = replace(SOURCE.geometry, position="random", aspect="square")
-    source = replace(SOURCE, geometry=geometry)
-    one = table(row("p", (640, 64), content=b"x" * 16), source=source).item(0)
-    renamed = table(row("q", (640, 64), content=b"x" * 16), source=replace(source, id="b")).item(0)
-    assert one.placement == renamed.placement
-    reseeded = table(row("p", (640, 64), content=b"x" * 16), source=replace(source, seed=2)).item(0)
-    assert one.placement != reseeded.placement
+    geometry = replace(DATASET.geometry, position="random", aspect="square")
+    dataset = replace(DATASET, geometry=geometry)
+    def crop(name: str, dataset: Dataset) -> Placement:
+        return table(row(name, (640, 64), content=b"x" * 16), dataset=dataset).item(0).placement
+
+    one = crop("p", dataset)
+    assert crop("q", replace(dataset, id="b")) == one
+    assert crop("p", replace(dataset, seed=2)) != one
 
 
 CHANGES = {
     "id": {"id": "b"},
     "resolution": {"geometry": GeometrySpec(area=128 * 128, align=16)},
-    "crop": {"geometry": replace(SOURCE.geometry, aspect="square")},
+    "crop": {"geometry": replace(DATASET.geometry, aspect="square")},
     "prompt": {"caption": CaptionConfig(prompt="sks", prepend=True)},
     "dropout": {"caption": CaptionConfig(dropout=0.1)},
     "background": {"background": "000000"},
@@ -245,15 +249,16 @@ def test_hash_covers_what_shapes_the_training(change):
     """Every setting that changes samples or their order changes the plan's hash."""
     rows = [row("p"), row("q")]
     base = make_plan([table(*rows)]).plan_hash
-    changed = make_plan([table(*rows, source=replace(SOURCE, **CHANGES[change]))]).plan_hash
+    changed = make_plan([table(*rows, dataset=replace(DATASET, **CHANGES[change]))]).plan_hash
     assert base != changed
 
 
 def test_hash_covers_pictures_and_captions_but_not_the_place():
     """Other bytes, another caption, another file: another hash. A moved folder: the same."""
     base = make_plan([table(row("p"), row("q"))]).plan_hash
-    moved = replace(SOURCE, root=Path("/elsewhere"), max_samples=9, min_size=3)
-    assert make_plan([table(row("p"), row("q"), source=moved)]).plan_hash == base
+    elsewhere = Folder(Path("/elsewhere"), "image", None)
+    moved = replace(DATASET, source=elsewhere, max_samples=9, min_size=3)
+    assert make_plan([table(row("p"), row("q"), dataset=moved)]).plan_hash == base
     for other in (row("q", content=b"!" * 16), row("q", text="a dog"), row("r")):
         assert make_plan([table(row("p"), other)]).plan_hash != base
 
@@ -282,8 +287,8 @@ def test_remarks_tell_what_was_perhaps_not_meant():
 
 def test_dropping_everything_is_refused():
     """drop with buckets below the batch size: warned per bucket, refused when none is left."""
-    source = replace(SOURCE, leftover="drop")
-    plan = make_plan([table(row("p"), row("q"), source=source)])
+    dataset = replace(DATASET, leftover="drop")
+    plan = make_plan([table(row("p"), row("q"), dataset=dataset)])
     demand_batches(plan, 2)
     assert [f.level for f in remarks(plan, 3) if f.code == "DAT010"] == ["warn"]
     with pytest.raises(DataError) as error:

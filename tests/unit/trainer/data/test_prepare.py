@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 def latents(prepared: Prepared, family: FakeFamily) -> dict[str, torch.Tensor]:
     reader = Reader(family, prepared.latents, prepared.text)
     return {
-        i.path.name: reader.batch([i], [0], [i.captions[0]], "a").latents[0]
+        Path(i.relpath).name: reader.batch([i], [0], [i.captions[0]], "a").latents[0]
         for i in prepared.plan_train.items()
     }
 
@@ -207,7 +207,7 @@ def test_max_samples_does_not_move_when_a_picture_turns_out_bad(tmp_path):
     """A picture found broken while encoding is not replaced by another at the next start."""
     make_folder(tmp_path / "a", 12)
     first, _ = run(job(tmp_path, dataset(tmp_path, max_samples=6)))
-    victim = next(first.plan_train.items()).path
+    victim = tmp_path / "a" / next(first.plan_train.items()).relpath
     spoil(victim, "cut")
     config = job(tmp_path, dataset(tmp_path, max_samples=6))
     second, third = run(config)[0], run(config)[0]
