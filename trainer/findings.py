@@ -179,6 +179,11 @@ CODES: dict[str, str] = {
     "DAT011": "No batch can be formed: every bucket holds fewer samples than a batch and the "
     "leftover policy is drop.",
     "DAT014": "Pictures are narrower or wider than 4:1; the rest of their long side is cut off.",
+    "DAT015": "Masks or conditioning pictures belong to no sample. They are left alone.",
+    "DAT016": "Samples have a shape or size that the dataset's settings leave out.",
+    "DAT017": "Clips or recordings are shorter than the dataset's settings ask for.",
+    "DAT018": "Samples have no partner of their name in a mask or conditioning dataset.",
+    "DAT019": "A strict partner has another shape than its sample, so one box cannot cut both.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

@@ -20,10 +20,21 @@ def digest(*parts: object) -> bytes:
     return blake2b(repr(parts).encode(), digest_size=KEY_BYTES).digest()
 
 
-def latent_key(content: bytes, placement: Placement, background: str, encoder: str) -> bytes:
-    where = (placement.target, placement.resize, placement.left, placement.top)
+def latent_key(
+    content: bytes, placement: Placement, background: str, encoder: str, made: str = ""
+) -> bytes:
+    """`made` names the generator and its options, of partners that are made from a sample."""
     colour = background.removeprefix("#").lower()
-    return digest("latent/1", content, DECODE_VERSION, where, colour, encoder)
+    parts = ("latent/1", content, DECODE_VERSION, _where(placement), colour, encoder)
+    return digest(*parts, made) if made else digest(*parts)
+
+
+def mask_key(content: bytes, placement: Placement, encoder: str, made: str = "") -> bytes:
+    return digest("mask/1", content, DECODE_VERSION, _where(placement), encoder, made)
+
+
+def _where(placement: Placement) -> tuple[object, ...]:
+    return (placement.target, placement.resize, placement.left, placement.top)
 
 
 def text_key(caption: str, encoder: str) -> bytes:

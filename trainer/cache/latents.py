@@ -17,8 +17,9 @@ from trainer.cache.keys import latent_key
 from trainer.cache.store import Store
 from trainer.data.bad import BadSample
 from trainer.data.geometry import Bucket
+from trainer.data.item import Item
+from trainer.data.made import made_identity
 from trainer.data.pixels import crop, read_picture
-from trainer.data.table import Item
 from trainer.errors import DataError
 from trainer.findings import finding
 from trainer.models.base import Family
@@ -29,7 +30,8 @@ NOT_FINITE = "its latent is not finite (NaN or infinity)"
 
 
 def item_key(item: Item, encoder: str) -> bytes:
-    return latent_key(item.content, item.placement, item.background, encoder)
+    made = made_identity(item.made)
+    return latent_key(item.content, item.placement, item.background, encoder, made)
 
 
 def build_latents(

@@ -52,7 +52,7 @@ class Store:
         self.folder = root / kind / encoder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.encoder = encoder
-        self._kind = kind
+        self.kind = kind
         self._path = root / "cache.db"
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -75,7 +75,7 @@ class Store:
         rows = self._db.execute(
             "SELECT id, num_bytes FROM shard WHERE kind = ? AND encoder = ? "
             "AND num_bytes IS NOT NULL",
-            (self._kind, self.encoder),
+            (self.kind, self.encoder),
         ).fetchall()
         for number, size in rows:
             path = self._shard(number)
@@ -127,7 +127,7 @@ class Store:
         return DataError(
             finding(
                 "DAT100",
-                f"an entry of the {self._kind} cache {what}",
+                f"an entry of the {self.kind} cache {what}",
                 where=str(self.folder),
                 why="a file of the cache was changed or removed, or the disk returned wrong bytes",
                 fix="start the run again: the entry is encoded anew",
@@ -164,7 +164,7 @@ class Store:
         if entries:
             with self._write() as db:
                 number = db.execute(
-                    "INSERT INTO shard (kind, encoder) VALUES (?, ?)", (self._kind, self.encoder)
+                    "INSERT INTO shard (kind, encoder) VALUES (?, ?)", (self.kind, self.encoder)
                 ).lastrowid
             assert number is not None
             blob, places = pack(entries)

@@ -209,11 +209,21 @@ def _example(key: Key) -> str:
     if key.section is not None:
         return f"[[{key.path}]]" if _is_list(key) else f"[{key.path}]"
     section, _, leaf = key.path.rpartition(".")
-    line = f"{leaf} = {json.dumps(_sample(key), ensure_ascii=False)}"
+    line = f"{leaf} = {_toml(_sample(key))}"
     if ITEM not in section:
         return f"[{section}]\n{line}"
     table, _, inner = section.partition(ITEM)
-    return f"[[{table}]]\n{inner.lstrip('.')}.{line}" if inner else f"[[{table}]]\n{line}"
+    for part in reversed(inner.lstrip(".").split(".") if inner else ()):
+        name = part.removesuffix(ITEM)
+        line = f"{name} = [{{ {line} }}]" if part.endswith(ITEM) else f"{name}.{line}"
+    return f"[[{table}]]\n{line}"
+
+
+def _toml(value: Any) -> str:
+    """A value on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _sample(key: Key) -> Any:

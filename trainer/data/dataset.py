@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from trainer.config.schema.captions import CaptionConfig
+from trainer.config.schema.data import ActiveConfig
+from trainer.config.schema.media import AudioConfig, VideoConfig
 from trainer.data.captions import name_as_text, variants
 from trainer.data.course import Leftover
 from trainer.data.geometry import GeometrySpec
 from trainer.data.sources.base import Kind, Source
 
 Role = Literal["train", "eval", "prior", "conditioning", "mask"]
+PARTNERS: frozenset[Role] = frozenset({"conditioning", "mask"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """How a partner is made from its sample."""
+
+    generator: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerSpec:
+    """One partner of every sample: of the dataset `dataset`, or made."""
+
+    dataset: str | None = None
+    made: Made | None = None
+    strict: bool = True  # cut exactly as the sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +49,24 @@ class Dataset:
     kind: Kind = "image"
     role: Role = "train"
     repeats: int = 1
+    weight: float = 1.0
+    batch_size: int | None = None
+    active: ActiveConfig | None = None
+    slider: float | None = None
+    timestep_offset: float = 0.0
     leftover: Leftover = "carry"
     min_size: int = 1
     max_samples: int | None = None
+    crops: int = 1  # placements that are cached of each sample
+    video: VideoConfig = field(default_factory=VideoConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    partners: tuple[PartnerSpec, ...] = ()
+    suffix: str | None = None  # of partners that lie beside their samples
 
     def captions(self, relpath: str, stored: str | None) -> tuple[str, ...]:
         """Caption variants of a sample, with the fallback for those without; may be empty."""
+        if self.role in PARTNERS:
+            return ("",)
         texts = variants(relpath, stored, self.caption)
         if texts or self.missing_caption in ("fail", "skip"):
             return texts

@@ -6,10 +6,10 @@ from hashlib import blake2b
 from pathlib import Path, PurePath
 
 from trainer.catalog.facts import FamilyFacts
-from trainer.config.schema.data import DatasetConfig
+from trainer.config.schema.data import ConditioningConfig, DatasetConfig
 from trainer.config.schema.root import JobConfig
 from trainer.config.units import Resolution, parse_resolution
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, Made, PartnerSpec
 from trainer.data.geometry import GeometrySpec
 from trainer.data.index import Index
 from trainer.data.sources.base import Kind, Source
@@ -22,7 +22,8 @@ def datasets(config: JobConfig, facts: FamilyFacts) -> list[Dataset]:
 
 
 def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> Dataset:
-    caption = dataset.caption or config.data.defaults.caption
+    defaults = config.data.defaults
+    caption = dataset.caption or defaults.caption
     return Dataset(
         id=dataset.id,
         source=build_source(dataset, caption),
@@ -34,10 +35,27 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
         kind=dataset.kind,
         role=dataset.role,
         repeats=dataset.repeats,
+        weight=dataset.weight,
+        batch_size=dataset.batch_size,
+        active=dataset.active,
+        slider=dataset.slider,
+        timestep_offset=dataset.timestep_offset,
         leftover=dataset.leftover,
         min_size=dataset.min_size or 1,
         max_samples=dataset.max_samples,
+        crops=(dataset.crop or defaults.crop).variants,
+        video=dataset.video or defaults.video,
+        audio=dataset.audio or defaults.audio,
+        partners=tuple(_partner(c) for c in dataset.conditioning),
+        suffix=dataset.suffix,
     )
+
+
+def _partner(entry: ConditioningConfig) -> PartnerSpec:
+    strict = entry.match == "strict"
+    if entry.generate is None:
+        return PartnerSpec(dataset=entry.dataset, strict=strict)
+    return PartnerSpec(made=Made(generator=entry.generate, options=entry.options))
 
 
 def _resolution(config: JobConfig, facts: FamilyFacts, text: str | None) -> Resolution:

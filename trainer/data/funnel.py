@@ -13,7 +13,20 @@ from typing import Literal
 from trainer.errors import DataError
 from trainer.findings import Finding, finding
 
-Stage = Literal["unreadable", "small", "uncaptioned", "bad caption", "undecodable", "not finite"]
+Stage = Literal[
+    "unreadable",
+    "small",
+    "shape",
+    "short",
+    "uncaptioned",
+    "bad caption",
+    "unpaired",
+    "misshapen",
+    "undecodable",
+    "not finite",
+]
+CHOSEN: tuple[Stage, ...] = ("small", "shape", "short")  # left out by the settings
+PAIRING: tuple[Stage, ...] = ("unpaired", "misshapen")
 EXAMPLES = 20
 BAD_SHARE = 0.05  # of unreadable pictures; more means the folder as a whole is broken
 
@@ -41,6 +54,30 @@ _TEXTS: dict[Stage, tuple[str, str, str, str]] = {  # code, what, why, fix
         "is smaller than min_size",
         "enlarging it would teach blur",
         "lower min_size to use it",
+    ),
+    "shape": (
+        "DAT016",
+        "has a shape or size that the settings leave out",
+        "min_aspect, max_aspect and max_upscale say what is trained on",
+        "change them to use it",
+    ),
+    "short": (
+        "DAT017",
+        "is too short",
+        "padding it would teach silence or standing still",
+        "lower min_frames or min_s to use it",
+    ),
+    "unpaired": (
+        "DAT018",
+        "has no partner",
+        "its mask or conditioning picture is part of what is learned",
+        'add the file under the same name, or set data.missing_partner = "skip"',
+    ),
+    "misshapen": (
+        "DAT019",
+        "has a partner of another shape",
+        "a strict partner is cut by the same box as its sample",
+        'make both of one shape, or pair them with match = "loose"',
     ),
     "uncaptioned": (
         "DAT006",
@@ -75,6 +112,7 @@ class Funnel:
     readable: int = 0
     large_enough: int = 0
     captioned: int = 0
+    paired: int | None = None  # of datasets with partners
     used: int = 0
     lost: dict[Stage, Loss] = field(default_factory=dict)
 
@@ -88,9 +126,10 @@ class Funnel:
         return sum(self.lost[s].count for s in stages if s in self.lost)
 
     def __str__(self) -> str:
+        pair = "" if self.paired is None else f"pair {self.paired} → "
         return (
             f"found {self.found} → readable {self.readable} → size {self.large_enough} → "
-            f"caption {self.captioned} → used {self.used}"
+            f"caption {self.captioned} → {pair}used {self.used}"
         )
 
     def finding(self, stage: Stage, level: Literal["info", "warn", "error"]) -> Finding:
@@ -113,10 +152,12 @@ class Funnel:
     def findings(self, *stages: Stage) -> list[Finding]:
         """What was lost at these stages."""
         lost: list[Stage] = [stage for stage in stages if stage in self.lost]
-        return [self.finding(s, "info" if s == "small" else "warn") for s in lost]
+        return [self.finding(s, "info" if s in CHOSEN else "warn") for s in lost]
 
 
-def judge(funnel: Funnel, *, on_corrupt: str, missing_caption: str) -> None:
+def judge(
+    funnel: Funnel, *, on_corrupt: str, missing_caption: str, missing_partner: str = "fail"
+) -> None:
     """Raise DataError when the losses are more than the settings accept."""
     errors: list[Finding] = []
     if on_corrupt == "fail":
@@ -125,6 +166,8 @@ def judge(funnel: Funnel, *, on_corrupt: str, missing_caption: str) -> None:
     if missing_caption == "fail":
         silent: tuple[Stage, ...] = ("uncaptioned", "bad caption")
         errors += [funnel.finding(s, "error") for s in silent if s in funnel.lost]
+    if missing_partner == "fail":
+        errors += [funnel.finding(s, "error") for s in PAIRING if s in funnel.lost]
     if not errors and funnel.used == 0:
         errors.append(_empty(funnel))
     broken = funnel.count("unreadable", "undecodable")

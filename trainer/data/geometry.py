@@ -105,3 +105,12 @@ def kept_share(placement: Placement) -> float:
     """Share of the resized picture that the crop keeps."""
     kept = placement.target[0] * placement.target[1]
     return kept / (placement.resize[0] * placement.resize[1])
+
+
+def place_like(
+    partner: tuple[int, int], sample: tuple[int, int], placement: Placement
+) -> Placement | None:
+    """The sample's own box for a partner; None when it has another shape."""
+    if abs(partner[0] * sample[1] - partner[1] * sample[0]) > max(*partner, *sample):
+        return None
+    return placement

@@ -33,7 +33,9 @@ CREATE TABLE IF NOT EXISTS file (
   width INTEGER, height INTEGER, frames INTEGER, fps REAL, duration_s REAL, channels INTEGER,
   rate INTEGER, reason TEXT, content BLOB,
   text_size INTEGER, text_mtime_ns INTEGER, text_inode INTEGER, text TEXT, text_reason TEXT
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unhashed ON file (relpath) WHERE content IS NULL AND reason IS NULL;
+CREATE TABLE IF NOT EXISTS generation (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER);
 """
 STAMPS = "relpath, size, mtime_ns, inode, text_size, text_mtime_ns, text_inode"
 FACTS = "width, height, frames, fps, duration_s, channels, rate"
@@ -58,6 +60,7 @@ PUT_TEXT = (
     "UPDATE file SET text_size = ?, text_mtime_ns = ?, text_inode = ?, text = ?, text_reason = ? "
     "WHERE relpath = ?"
 )
+CHANGED = "INSERT INTO generation VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET value = value + 1"
 PUT_CONTENT = "UPDATE file SET content = ? WHERE relpath = ?"
 
 In = TypeVar("In")
@@ -105,6 +108,7 @@ class Index:
                         writer.executemany("DELETE FROM file WHERE relpath = ?", gone)
                         writer.executemany(PUT_SAMPLE, samples)
                         writer.executemany(PUT_TEXT, texts)
+                        writer.execute(CHANGED)
                     point("index.after_commit")
                     done += len(there)
                     tick(done)
@@ -162,11 +166,22 @@ class Index:
                 done, last = done + len(todo), todo[-1][0]
                 tick(done)
 
+    @property
+    def generation(self) -> int:
+        """Counts the changes of the index; equal means that its rows are the same."""
+        with closing(self._connect()) as db:
+            return db.execute("SELECT coalesce(max(value), 0) FROM generation").fetchone()[0]
+
+    def snapshot(self, name: str) -> Path:
+        """Where the frozen table of a dataset that reads this index is kept."""
+        return self._database.with_suffix(f".{name}.arrow")
+
     def rows(self) -> Iterator[Row]:
         """All files, sorted by path."""
         with closing(self._connect()) as db:
             for values in db.execute(f"SELECT {ROW} FROM file ORDER BY relpath"):
-                yield Row(*values[:2], Facts(*values[2:9]), *values[9:])
+                path, locator, *facts = values[:9]
+                yield Row(path, locator, Facts._make(facts), *values[9:])
 
 
 @dataclass(frozen=True, slots=True)

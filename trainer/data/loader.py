@@ -1,12 +1,13 @@
 """Batches in order, prepared ahead by threads.
 
 A batch is a pure function of its micro-step, so the number of threads changes nothing but speed.
-At most `DEPTH` batches a thread wait to be used; an error in a thread is raised where its batch
+At most `prefetch` batches a thread wait to be used; an error in a thread is raised where its batch
 is asked for.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,42 +18,78 @@ from torch import Tensor
 
 from trainer.cache.keys import text_key
 from trainer.cache.latents import item_key
+from trainer.cache.masks import item_mask_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch
 from trainer.data.captions import drawn_caption
+from trainer.data.dataset import Dataset
+from trainer.data.item import Item
 from trainer.data.plan import Plan
 from trainer.data.sampler import Sampler
-from trainer.data.table import Item
 from trainer.faults import point
 from trainer.models.base import Family
-
-DEPTH = 3  # batches ahead per thread
+from trainer.rng import stream_seed, unit
 
 
 class Reader:
     """Puts batches together from the stores."""
 
-    def __init__(self, family: Family, latents: Store, text: Store) -> None:
+    def __init__(self, family: Family, latents: Store, masks: Store, text: Store) -> None:
         self._family = family
-        self._latents, self._text = latents, text
+        self._latents, self._masks, self._text = latents, masks, text
 
     def text_of(self, caption: str) -> dict[str, Tensor]:
         return self._text.get(text_key(caption, self._text.encoder))
 
     def batch(
-        self, items: Sequence[Item], visits: Sequence[int], captions: Sequence[str], dataset: str
+        self,
+        items: Sequence[Item],
+        visits: Sequence[int],
+        captions: Sequence[str],
+        dataset: Dataset,
+        only: int | None = None,
     ) -> Batch:
-        """Items of one bucket with the captions they are shown with."""
-        encoder = self._latents.encoder
-        latents = [self._latents.get(item_key(item, encoder))["latent"] for item in items]
+        """Items of one bucket with the captions they are shown with; `only` picks one of their
+        conditioning partners."""
+        partners = [_by_role(item) for item in items]
+        conditioning = list(zip(*(c for _, c in partners), strict=True))
+        if only is not None and conditioning:
+            conditioning = [conditioning[only % len(conditioning)]]
         return Batch(
-            latents=torch.stack(latents),
+            latents=torch.stack([self._latent(item) for item in items]),
             text=self._family.collate_text([self.text_of(caption) for caption in captions]),
             sizes=torch.tensor([size_row(item) for item in items]),
             sample_ids=tuple(item.sample_id for item in items),
             visits=tuple(visits),
-            dataset=dataset,
+            dataset=dataset.id,
+            masks=self._mask_batch([masks for masks, _ in partners]),
+            conditioning=tuple(torch.stack(list(map(self._latent, c))) for c in conditioning),
+            prior=dataset.role == "prior",
+            slider=dataset.slider,
+            timestep_offset=dataset.timestep_offset,
         )
+
+    def _latent(self, item: Item) -> Tensor:
+        return self._latents.get(item_key(item, self._latents.encoder))["latent"]
+
+    def _mask_batch(self, of_items: Sequence[Sequence[Item]]) -> Tensor | None:
+        """Masks [B, 1, h, w]; several masks of a sample are multiplied."""
+        if not of_items[0]:
+            return None
+        return torch.stack([self._mask(masks) for masks in of_items])
+
+    def _mask(self, masks: Sequence[Item]) -> Tensor:
+        whole = torch.ones(())
+        for item in masks:
+            stored = self._masks.get(item_mask_key(item, self._masks.encoder))["mask"]
+            whole = whole * (stored.float() / 255.0)
+        return whole
+
+
+def _by_role(item: Item) -> tuple[list[Item], list[Item]]:
+    """Masks and conditioning partners of a sample."""
+    masks = [partner for partner in item.partners if partner.role == "mask"]
+    return masks, [partner for partner in item.partners if partner.role != "mask"]
 
 
 def size_row(item: Item) -> tuple[int, int, int, int, int, int]:
@@ -73,6 +110,8 @@ class Loader:
         seed: int,
         start: int = 0,
         workers: int = 0,
+        prefetch: int = 3,
+        one_partner: bool = False,
         rank: int = 0,
         world: int = 1,
         pin: bool = False,
@@ -84,7 +123,9 @@ class Loader:
         self._seed = seed
         self._rank, self._world = rank, world
         self._pin = pin
-        self._ahead = DEPTH * workers
+        self._ahead = prefetch * workers
+        self._one_partner = one_partner
+        self._waited_s = 0.0
         self._pool = ThreadPoolExecutor(workers, "loader") if workers else None
 
     def __enter__(self) -> Loader:
@@ -103,7 +144,9 @@ class Loader:
 
     def _inline(self) -> Iterator[Batch]:
         while True:
+            started = time.perf_counter()
             batch = self.make(self.position)
+            self._waited_s += time.perf_counter() - started
             self.position += 1
             yield batch
 
@@ -114,9 +157,16 @@ class Loader:
             while len(ahead) < self._ahead:
                 ahead.append(pool.submit(self.make, following))
                 following += 1
+            started = time.perf_counter()
             batch = ahead.popleft().result()
+            self._waited_s += time.perf_counter() - started
             self.position += 1
             yield batch
+
+    def take_wait_s(self) -> float:
+        """Seconds that training waited for batches since this was last asked."""
+        waited, self._waited_s = self._waited_s, 0.0
+        return waited
 
     @property
     def epoch(self) -> int:
@@ -132,7 +182,10 @@ class Loader:
         point("loader.prefetch")
         draw = self.sampler.draw(micro_step).share(self._rank, self._world)
         dataset = self.plan.dataset(draw.pool)
-        items = [self.plan.item(draw.pool, row) for row in draw.rows]
+        items = [
+            self.plan.item(draw.pool, row, self._crop(dataset, draw.pool, row, visit))
+            for row, visit in zip(draw.rows, draw.visits, strict=True)
+        ]
         captions = [
             drawn_caption(
                 item.captions,
@@ -143,5 +196,13 @@ class Loader:
             )
             for item, visit in zip(items, draw.visits, strict=True)
         ]
-        batch = self._reader.batch(items, draw.visits, captions, dataset.id)
+        only = stream_seed(self._seed, micro_step, 0, "partner") if self._one_partner else None
+        batch = self._reader.batch(items, draw.visits, captions, dataset, only)
         return batch.pin() if self._pin else batch
+
+    def _crop(self, dataset: Dataset, pool: int, row: int, visit: int) -> int:
+        """Which of its cached crops a visit shows of a sample."""
+        if dataset.crops == 1:
+            return 0
+        draw = stream_seed(self._seed, self.plan.sample_id(pool, row), visit, "crop")
+        return int(unit(draw) * dataset.crops)

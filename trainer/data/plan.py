@@ -6,18 +6,17 @@ not where the folder lies.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainer.data.course import Pool
 from trainer.data.dataset import Dataset
-from trainer.data.geometry import MAX_ASPECT, Bucket, enlargement, place, target_size
-from trainer.data.table import Ints, Item, Table
+from trainer.data.geometry import MAX_ASPECT, enlargement, place, target_size
+from trainer.data.item import Item
+from trainer.data.table import Ints, Table
 from trainer.errors import DataError
 from trainer.findings import Finding, finding
 
@@ -42,15 +41,15 @@ class Plan:
     def dataset(self, pool: int) -> Dataset:
         return self.tables[self.pools[pool].dataset].dataset
 
-    def item(self, pool: int, row: int) -> Item:
-        """Sample number `row` of a pool."""
-        return self.tables[self.pools[pool].dataset].item(int(self.rows[pool][row]))
+    def item(self, pool: int, row: int, crop: int = 0) -> Item:
+        """Sample number `row` of a pool, in one of its crops."""
+        return self.tables[self.pools[pool].dataset].item(int(self.rows[pool][row]), crop)
+
+    def sample_id(self, pool: int, row: int) -> int:
+        return int(self.tables[self.pools[pool].dataset].ids[self.rows[pool][row]])
 
     def items(self) -> Iterator[Item]:
         return (item for table in self.tables for item in table.items())
-
-    def captions(self) -> set[str]:
-        return {c for t in self.tables for row in range(len(t)) for c in t.captions(row)}
 
 
 def make_plan(tables: Sequence[Table]) -> Plan:
@@ -58,30 +57,34 @@ def make_plan(tables: Sequence[Table]) -> Plan:
     rows: list[Ints] = []
     for number, table in enumerate(tables):
         dataset = table.dataset
-        for bucket, members in sorted(_buckets(table).items()):
-            name = f"{dataset.id}:{bucket[0]}x{bucket[1]}"
+        for bucket, members in _buckets(table).items():
+            name = f"{dataset.id}:{bucket}"
             rows.append(members[np.argsort(table.ids[members])])
             pools.append(Pool(number, name, len(members), dataset.repeats, dataset.leftover))
-    digest = blake2b(b"plan/1" + b"".join(t.digest() for t in tables), digest_size=12)
+    digest = blake2b(b"plan/2" + b"".join(t.digest for t in tables), digest_size=12)
     return Plan(tuple(tables), tuple(pools), tuple(rows), digest.hexdigest())
 
 
-def _sizes(table: Table) -> tuple[list[tuple[int, int]], NDArray[np.intp], Ints]:
-    """Different picture sizes, which of them each row has, and how many rows have each."""
-    if not len(table):
-        return [], np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64)
-    packed = table.sizes[:, 0].astype(np.int64) << 32 | table.sizes[:, 1]
-    unique, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    return [(int(u) >> 32, int(u) & 0xFFFFFFFF) for u in unique], inverse, counts
-
-
-def _buckets(table: Table) -> dict[Bucket, Ints]:
-    """Rows by target size; the geometry is asked once per picture size."""
-    sizes, inverse, _ = _sizes(table)
-    targets = [target_size(w, h, table.dataset.geometry) for w, h in sizes]
-    names = sorted(set(targets))
-    labels = np.array([names.index(t) for t in targets], dtype=np.int64)[inverse]
+def _buckets(table: Table) -> dict[str, Ints]:
+    """Rows that share the size of everything in a batch: samples and their loose partners."""
+    names, labels = _targets(table)
+    for partner in table.partners:
+        if partner.spec.strict or partner.table is None or partner.rows is None:
+            continue
+        theirs, of_partner = _targets(partner.table)
+        both = labels * len(theirs) + of_partner[partner.rows]
+        pairs, labels = np.unique(both, return_inverse=True)
+        names = [f"{names[p // len(theirs)]}+{theirs[p % len(theirs)]}" for p in pairs.tolist()]
     return {bucket: np.flatnonzero(labels == i) for i, bucket in enumerate(names)}
+
+
+def _targets(table: Table) -> tuple[list[str], Ints]:
+    """Target sizes, sorted, and which one each row has; asked once per picture size."""
+    sizes, inverse, _ = table.by_size
+    targets = [target_size(w, h, table.dataset.geometry) for w, h in sizes]
+    buckets = sorted(set(targets))
+    labels = np.array([buckets.index(t) for t in targets], dtype=np.int64)
+    return [f"{w}x{h}" for w, h in buckets], labels[inverse]
 
 
 # --- what the plan tells about the data ------------------------------------------------------
@@ -99,7 +102,7 @@ def remarks(plan: Plan, batch_size: int) -> list[Finding]:
 
 def _enlarged(table: Table) -> Finding | None:
     dataset = table.dataset
-    sizes, _, counts = _sizes(table)
+    sizes, _, counts = table.by_size
     factors = [enlargement(w, h, place(w, h, dataset.geometry)) for w, h in sizes]
     many = sum(int(n) for f, n in zip(factors, counts, strict=True) if f > BLURRED)
     if not many:
@@ -117,7 +120,7 @@ def _enlarged(table: Table) -> Finding | None:
 
 def _cut_off(table: Table) -> Finding | None:
     dataset = table.dataset
-    sizes, _, counts = _sizes(table)
+    sizes, _, counts = table.by_size
     ratios = [max(s) / min(s) for s in sizes]
     many = sum(int(n) for r, n in zip(ratios, counts, strict=True) if r > MAX_ASPECT)
     if not many or dataset.geometry.aspect == "square":
@@ -134,22 +137,24 @@ def _cut_off(table: Table) -> Finding | None:
 
 
 def _doubles(table: Table) -> Finding | None:
-    dataset = table.dataset
-    counted = Counter(content.tobytes() for content in table.contents)
-    many = len(table) - len(counted)
+    if len(table) < 2:
+        return None
+    heads = np.ascontiguousarray(table.contents[:, :8]).view(np.uint64).ravel()
+    order = np.argsort(heads, kind="stable")
+    again = heads[order[1:]] == heads[order[:-1]]
+    many = int(again.sum())
     if not many:
         return None
-    content = counted.most_common(1)[0][0]
-    rows = [r for r in range(len(table)) if table.contents[r].tobytes() == content][:5]
+    rows = np.flatnonzero(heads == heads[order[1:][again][0]])[:5]
     return finding(
         "DAT009",
-        f"{dataset.id}: {many} pictures are exact copies of others",
-        where=dataset.source.name,
+        f"{table.dataset.id}: {many} pictures are exact copies of others",
+        where=table.dataset.source.name,
         why="copies count as often as they occur",
         fix="remove the copies, or leave them if the weight is meant",
         level="info",
         count=many,
-        example=[table.relpaths[r] for r in rows],
+        example=[table.relpaths[int(r)] for r in rows],
     )
 
 

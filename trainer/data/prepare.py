@@ -18,21 +18,14 @@ from torch import Tensor
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
+from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
-from trainer.data.phases import (
-    Emit,
-    Task,
-    cache_guard,
-    cache_latents,
-    cache_text,
-    phase,
-    scan,
-    validation_texts,
-)
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler, segments_of
+from trainer.data.scanning import scan_all
+from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family
 from trainer.runs.homes import cache_home
@@ -45,6 +38,7 @@ class Prepared:
     plan_train: Plan
     plan_eval: Plan
     latents: Store
+    masks: Store
     text: Store
     prompt_embeds: dict[str, dict[str, Tensor]]
     sample_size: tuple[int, int]
@@ -52,7 +46,7 @@ class Prepared:
     findings: list[Finding]
 
     def reader(self, family: Family) -> Reader:
-        return Reader(family, self.latents, self.text)
+        return Reader(family, self.latents, self.masks, self.text)
 
 
 def prepare(
@@ -63,18 +57,19 @@ def prepare(
     task = Task(config, family, root, on_event, should_stop)
     with cache_guard(root):
         with phase(on_event, "scan"):
-            tables = [scan(task, dataset) for dataset in datasets(config, family.facts)]
+            tables = scan_all(task, datasets(config, family.facts))
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
-            latents, tables = cache_latents(task, tables)
-    train = make_plan([t for t in tables if t.dataset.role == "train"])
+            latents, masks, tables = cache_samples(task, tables)
+    train = make_plan([t for t in tables if t.dataset.role != "eval"])
     demand_batches(train, config.train.batch_size)
     task.report(*remarks(train, config.train.batch_size))
-    reader = Reader(family, latents, text)
+    reader = Reader(family, latents, masks, text)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
         latents=latents,
+        masks=masks,
         text=text,
         prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
         sample_size=square_size(config, family.facts),
@@ -122,6 +117,8 @@ def make_loader(
         seed=config.job.seed,
         start=start,
         workers=config.data.workers,
+        prefetch=config.data.prefetch,
+        one_partner=config.data.conditioning_mix == "random",
         rank=rank,
         world=world,
         pin=torch.cuda.is_available() and config.compute.device in ("auto", "cuda"),
@@ -146,4 +143,4 @@ def eval_batches(prepared: Prepared, family: Family, config: JobConfig) -> Itera
             part = places[start : start + config.train.batch_size]
             items = [plan.item(number, place) for place in part]
             captions = [item.captions[0] for item in items]
-            yield reader.batch(items, [0] * len(items), captions, plan.dataset(number).id)
+            yield reader.batch(items, [0] * len(items), captions, plan.dataset(number))

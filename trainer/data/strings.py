@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 class Strings:
     """An immutable sequence of texts, packed as UTF-8; `ends[i]` is where text i stops."""
 
-    packed: bytearray
+    packed: bytearray | memoryview
     ends: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -22,7 +22,7 @@ class Strings:
 
     def __getitem__(self, index: int) -> str:
         start = int(self.ends[index - 1]) if index else 0
-        return self.packed[start : int(self.ends[index])].decode()
+        return bytes(self.packed[start : int(self.ends[index])]).decode()
 
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))

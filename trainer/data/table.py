@@ -9,54 +9,51 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.cache.keys import KEY_BYTES
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, PartnerSpec, Role
 from trainer.data.funnel import Funnel
-from trainer.data.geometry import Placement, place
+from trainer.data.geometry import Placement, place, place_like
 from trainer.data.index import Row
-from trainer.data.sources.base import Source
+from trainer.data.item import Item
+from trainer.data.probe import Facts
 from trainer.data.strings import Packer, Strings, column
 from trainer.rng import stream_seed, unit
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One sample."""
-
-    sample_id: int
-    source: Source
-    relpath: str
-    locator: str
-    content: bytes
-    width: int
-    height: int
-    placement: Placement
-    captions: tuple[str, ...]
-    background: str
-
-    def open(self) -> BinaryIO:
-        return self.source.open(self.relpath, self.locator)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
+class Partner:
+    """What every row of a table is accompanied by: rows of another table, or something made."""
+
+    spec: PartnerSpec
+    role: Role  # mask or conditioning
+    table: Table | None = None
+    rows: Ints | None = None  # per row of the sample's table, its row in `table`
+
+    def take(self, rows: Ints) -> Partner:
+        return self if self.rows is None else replace(self, rows=self.rows[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """Rows sorted by path."""
 
     dataset: Dataset
     ids: Ints
     sizes: NDArray[np.int32]  # [n, 2] width, height
+    moving: NDArray[np.float64]  # [n, 5] frames, fps, seconds, channels, rate; [0, 5] for pictures
     contents: NDArray[np.uint8]  # [n, KEY_BYTES]
     relpaths: Strings
     locators: Strings
-    file_texts: Strings  # of the caption file, "" where there is none
+    file_texts: Strings  # stored captions, "" where there are none
+    partners: tuple[Partner, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,33 +61,71 @@ class Table:
     def captions(self, row: int) -> tuple[str, ...]:
         return self.dataset.captions(self.relpaths[row], self.file_texts[row])
 
-    def item(self, row: int) -> Item:
+    def facts(self, row: int) -> Facts:
         width, height = map(int, self.sizes[row])
-        content = self.contents[row].tobytes()
+        if not len(self.moving):
+            return Facts(width, height)
+        frames, fps, seconds, channels, rate = self.moving[row].tolist()
+        return Facts(width, height, int(frames), fps, seconds, int(channels), int(rate))
+
+    def content(self, row: int) -> bytes:
+        return self.contents[row].tobytes()
+
+    def placement(self, row: int, crop: int = 0) -> Placement:
+        """Where the sample goes with crop number `crop`."""
+        width, height = map(int, self.sizes[row])
+        draw = self._draw(self.content(row), crop)
+        return place(width, height, self.dataset.geometry, draw)
+
+    def item(self, row: int, crop: int = 0) -> Item:
+        """The sample of a row with its partners."""
+        placement = self.placement(row, crop)
+        item = self._item(row, placement)
+        if not self.partners:
+            return item
+        return replace(item, partners=tuple(self._partner(p, row, item) for p in self.partners))
+
+    def _item(self, row: int, placement: Placement) -> Item:
+        dataset = self.dataset
         return Item(
             sample_id=int(self.ids[row]),
-            source=self.dataset.source,
+            source=dataset.source,
             relpath=self.relpaths[row],
             locator=self.locators[row],
-            content=content,
-            width=width,
-            height=height,
-            placement=place(width, height, self.dataset.geometry, self._draw(content)),
+            kind=dataset.kind,
+            role=dataset.role,
+            content=self.content(row),
+            facts=self.facts(row),
+            placement=placement,
             captions=self.captions(row),
-            background=self.dataset.background,
+            background=dataset.background,
         )
 
-    def _draw(self, content: bytes) -> tuple[float, float]:
+    def _partner(self, partner: Partner, row: int, sample: Item) -> Item:
+        if partner.table is None or partner.rows is None:
+            return replace(sample, role=partner.role, made=partner.spec.made)
+        other, there = partner.table, int(partner.rows[row])
+        if not partner.spec.strict:
+            return other.item(there)
+        size = (int(other.sizes[there, 0]), int(other.sizes[there, 1]))
+        placement = place_like(size, (sample.width, sample.height), sample.placement)
+        assert placement is not None, "pairing keeps only partners of the sample's shape"
+        return other._item(there, placement)
+
+    def _draw(self, content: bytes, crop: int) -> tuple[float, float]:
         """Position of a random crop. It follows the picture, not its name: renaming a file or a
         dataset must not encode it again."""
         if self.dataset.geometry.position != "random":
             return (0.5, 0.5)
         number = int.from_bytes(content, "little")
-        x, y = (stream_seed(self.dataset.seed, number, 0, f"crop-{axis}") for axis in "xy")
+        x, y = (stream_seed(self.dataset.seed, number, crop, f"crop-{axis}") for axis in "xy")
         return unit(x), unit(y)
 
-    def items(self) -> Iterator[Item]:
-        return map(self.item, range(len(self)))
+    def items(self, rows: Iterable[int] | None = None) -> Iterator[Item]:
+        """Samples in all their crops."""
+        for row in range(len(self)) if rows is None else rows:
+            for crop in range(self.dataset.crops):
+                yield self.item(row, crop)
 
     def take(self, rows: Ints) -> Table:
         """The table of only these rows."""
@@ -98,23 +133,62 @@ class Table:
             self,
             ids=self.ids[rows],
             sizes=self.sizes[rows],
+            moving=self.moving[rows] if len(self.moving) else self.moving,
             contents=self.contents[rows],
             relpaths=self.relpaths.take(rows),
             locators=self.locators.take(rows),
             file_texts=self.file_texts.take(rows),
+            partners=tuple(partner.take(rows) for partner in self.partners),
         )
 
+    @cached_property
+    def by_size(self) -> tuple[list[tuple[int, int]], NDArray[np.intp], Ints]:
+        """Different sizes, which of them each row has, and how many rows have each."""
+        if not len(self):
+            return [], np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64)
+        packed = self.sizes[:, 0].astype(np.int64) << 32 | self.sizes[:, 1]
+        unique, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+        return [(int(u) >> 32, int(u) & 0xFFFFFFFF) for u in unique], inverse, counts
+
+    @cached_property
     def digest(self) -> bytes:
         """Of everything that shapes the samples; places and names of folders do not."""
-        dataset = self.dataset
-        caption = dataset.caption.model_dump(exclude_defaults=True)  # new keys must not matter
-        settings = (dataset.id, dataset.geometry, caption, dataset.missing_caption)
-        settings += (dataset.background, dataset.repeats, dataset.leftover)
-        hasher = blake2b(repr(settings).encode(), digest_size=KEY_BYTES)
-        for values in (self.ids, self.sizes, self.contents, self.file_texts.ends):
-            hasher.update(values.tobytes())
+        hasher = blake2b(repr(self._settings()).encode(), digest_size=KEY_BYTES)
+        hasher.update(self.columns_digest)
+        for partner in self.partners:
+            hasher.update(repr((partner.spec, partner.role)).encode())
+            if partner.table is not None and partner.rows is not None:
+                hasher.update(partner.table.digest)
+                hasher.update(partner.rows.tobytes())
+        return hasher.digest()
+
+    @cached_property
+    def columns_digest(self) -> bytes:
+        hasher = blake2b(digest_size=KEY_BYTES)
+        for values in (self.ids, self.sizes, self.moving, self.contents, self.file_texts.ends):
+            hasher.update(np.ascontiguousarray(values).tobytes())
         hasher.update(self.file_texts.packed)
         return hasher.digest()
+
+    def _settings(self) -> tuple[object, ...]:
+        """Settings that change samples or their order; those at their default are left out, so
+        that a new one does not end the runs that came before it."""
+        dataset = self.dataset
+        caption = dataset.caption.model_dump(exclude_defaults=True)
+        more = {
+            "weight": dataset.weight != 1.0 and dataset.weight,
+            "batch": dataset.batch_size,
+            "active": dataset.active and dataset.active.model_dump(),
+            "slider": dataset.slider,
+            "offset": dataset.timestep_offset,
+            "crops": dataset.crops > 1 and dataset.crops,
+            "role": dataset.role not in ("train", "eval") and dataset.role,
+            "kind": dataset.kind != "image" and (dataset.kind, dataset.video, dataset.audio),
+        }
+        settings = (dataset.id, dataset.geometry, caption, dataset.missing_caption)
+        settings += (dataset.background, dataset.repeats, dataset.leftover)
+        changed = {name: value for name, value in more.items() if value not in (None, False)}
+        return (*settings, changed) if changed else settings
 
 
 def sample_id(dataset: str, relpath: str) -> int:
@@ -125,12 +199,14 @@ def sample_id(dataset: str, relpath: str) -> int:
 
 def make_table(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Table:
     """Pass the rows of an index through the funnel; what is left becomes the table."""
-    ids, sizes, contents = array("q"), array("i"), bytearray()
+    ids, sizes, moving, contents = array("q"), array("i"), array("d"), bytearray()
     relpaths, locators, file_texts = Packer(), Packer(), Packer()
     for row in _usable(dataset, rows, funnel):
         assert row.content is not None
         ids.append(sample_id(dataset.id, row.relpath))
-        sizes.extend((row.facts.width, row.facts.height))
+        sizes.extend(row.facts[:2])
+        if dataset.kind != "image":
+            moving.extend(row.facts[2:])
         contents += row.content
         relpaths.add(row.relpath)
         locators.add(row.locator)
@@ -139,6 +215,7 @@ def make_table(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Table:
         dataset=dataset,
         ids=column(ids),
         sizes=np.array(sizes, dtype=np.int32).reshape(-1, 2),
+        moving=np.array(moving, dtype=np.float64).reshape(-1, 5),
         contents=np.frombuffer(contents, dtype=np.uint8).reshape(-1, KEY_BYTES),
         relpaths=relpaths.done(),
         locators=locators.done(),
@@ -154,7 +231,7 @@ def _usable(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Iterator[R
     for row in rows:
         funnel.found += 1
         facts = row.facts
-        small = min(facts.width, facts.height) < dataset.min_size
+        small = dataset.kind != "audio" and min(facts.width, facts.height) < dataset.min_size
         if row.reason is not None or (row.content is None and not small):
             funnel.lose("unreadable", row.relpath, row.reason or "it changed during the scan")
             continue
@@ -165,7 +242,8 @@ def _usable(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Iterator[R
         funnel.large_enough += 1
         if not dataset.captions(row.relpath, row.text):
             kind = "uncaptioned" if row.text_reason is None else "bad caption"
-            funnel.lose(kind, row.relpath, row.text_reason or "there is no caption file beside it")
+            why = row.text_reason or "there is no caption file beside it"
+            funnel.lose(kind, row.relpath, why)
             continue
         funnel.captioned += 1
         yield row

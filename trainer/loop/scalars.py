@@ -29,6 +29,7 @@ class ScalarBuffer:
         self._pending: list[tuple[int, int, StepScalars]] = []
         self._since = time.perf_counter()
         self._idle_s = 0.0
+        self._wait_s = 0.0
 
     def add(self, step: int, epoch: int, scalars: StepScalars) -> None:
         self._pending.append((step, epoch, scalars))
@@ -36,6 +37,10 @@ class ScalarBuffer:
     def exclude(self, seconds: float) -> None:
         """Take time spent outside training (saving, sampling) out of the shown rate."""
         self._idle_s += seconds
+
+    def waited(self, seconds: float) -> None:
+        """Time that steps spent waiting for their batches; told beside the rate."""
+        self._wait_s += seconds
 
     def flush(self) -> None:
         """Read all pending scalars, write them, and refuse to go on with non-finite ones."""
@@ -67,7 +72,8 @@ class ScalarBuffer:
         now = time.perf_counter()
         seconds = max(1e-9, now - self._since - self._idle_s)
         self._since, self._idle_s = now, 0.0
-        rate = len(rows) / seconds
+        rate, wait_s = len(rows) / seconds, self._wait_s / len(rows)
+        self._wait_s = 0.0
         last = rows[-1]
         self.session.events.emit(
             "progress",
@@ -79,6 +85,7 @@ class ScalarBuffer:
             lr=last["lr"],
             grad_norm=last["grad_norm"],
             it_s=round(rate, 4),
+            wait_ms=round(1000 * wait_s, 2),
             eta_s=round((self.session.total - last["step"]) / rate, 1),
         )
 

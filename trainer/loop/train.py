@@ -65,6 +65,7 @@ def steps(
             scalars = optimiser_step(parts, batches, step - 1)
             session.step = step
             buffer.add(step, loader.epoch, scalars)
+            buffer.waited(loader.take_wait_s())
             last = step == parts.total_steps
             if last or step % config.debug.log_every == 0:
                 buffer.flush()

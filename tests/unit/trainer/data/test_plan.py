@@ -224,6 +224,7 @@ def test_random_crop_follows_the_picture_not_its_name():
     """Renaming moves no crop (so nothing is encoded again); another seed does."""
     geometry = replace(DATASET.geometry, position="random", aspect="square")
     dataset = replace(DATASET, geometry=geometry)
+
     def crop(name: str, dataset: Dataset) -> Placement:
         return table(row(name, (640, 64), content=b"x" * 16), dataset=dataset).item(0).placement
 

@@ -16,7 +16,6 @@ from tests.support.pictures import make_folder
 from trainer import faults
 from trainer.cache import build
 from trainer.config.schema.root import JobConfig
-from trainer.data.loader import Reader
 from trainer.data.prepare import Prepared, eval_batches, prepare, steps_in_epochs
 from trainer.errors import DataError, Preempted, TrainerError
 
@@ -51,9 +50,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def latents(prepared: Prepared, family: FakeFamily) -> dict[str, torch.Tensor]:
-    reader = Reader(family, prepared.latents, prepared.text)
+    reader, set_a = prepared.reader(family), prepared.plan_train.dataset(0)
     return {
-        Path(i.relpath).name: reader.batch([i], [0], [i.captions[0]], "a").latents[0]
+        Path(i.relpath).name: reader.batch([i], [0], [i.captions[0]], set_a).latents[0]
         for i in prepared.plan_train.items()
     }
 

@@ -1,0 +1,42 @@
+"""Masks of samples at the size of their latents: 0 counts nothing in the loss, 255 all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from trainer.cache.build import Encoded, Keys, Progress, fill
+from trainer.cache.keys import mask_key
+from trainer.cache.store import Store
+from trainer.data.bad import BadSample
+from trainer.data.item import Item
+from trainer.data.made import made_identity
+from trainer.data.masks import latent_mask
+
+
+def build_masks(
+    missing: Mapping[bytes, Item],
+    factor: int,
+    store: Store,
+    *,
+    batch_size: int,
+    on_progress: Progress,
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Store the masks of items by key, made smaller by `factor`; False when asked to stop."""
+    keys = sorted(missing)
+    groups = [keys[i : i + batch_size] for i in range(0, len(keys), batch_size)]
+
+    def encode(keys: Keys) -> Encoded:
+        entries, failed = {}, {}
+        for key in keys:
+            try:
+                entries[key] = {"mask": latent_mask(missing[key], factor)}
+            except BadSample as error:
+                failed[key] = str(error)
+        return entries, failed
+
+    return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
+
+
+def item_mask_key(item: Item, encoder: str) -> bytes:
+    return mask_key(item.content, item.placement, encoder, made_identity(item.made))

@@ -1,0 +1,90 @@
+"""From sources to tables: bring each index up to date, choose its rows, pair them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trainer.data import snapshot
+from trainer.data.dataset import PARTNERS, Dataset
+from trainer.data.datasets import index_of
+from trainer.data.funnel import PAIRING, Funnel
+from trainer.data.index import Index
+from trainer.data.pairs import orphans, pair
+from trainer.data.table import Table, make_table
+from trainer.data.task import Task
+from trainer.findings import finding
+
+SHOWN = 20
+
+
+def scan_all(task: Task, datasets: Sequence[Dataset]) -> list[Table]:
+    """The tables of all datasets that give samples, paired with their partners."""
+    tables = {dataset.id: scan(task, dataset) for dataset in datasets}
+    paired = [_paired(task, t, tables) for t in tables.values() if t.dataset.role not in PARTNERS]
+    _tell_orphans(task, tables, paired)
+    return paired
+
+
+def scan(task: Task, dataset: Dataset) -> Table:
+    """Bring one index up to date and pass its rows through the funnel."""
+    progress = task.progress(f"index:{dataset.id}")
+
+    def tick(done: int) -> None:
+        progress(done, max(done, 1) + 1)  # the end is not known before it is there
+        task.check_stop()
+
+    index = index_of(task.root, dataset.source, dataset.kind)
+    if task.config.data.scan == "auto" or not index.generation:
+        index.scan(tick)
+    index.hash_contents(dataset.min_size, tick)
+    table, funnel = _table(index, dataset)
+    task.funnels[dataset.id] = funnel
+    progress(funnel.found, funnel.found)
+    task.judge(funnel)
+    task.report(*funnel.findings("unreadable", "small", "shape", "short"))
+    task.report(*funnel.findings("uncaptioned", "bad caption"))
+    return table
+
+
+def _table(index: Index, dataset: Dataset) -> tuple[Table, Funnel]:
+    """From the snapshot where there is one; large tables leave one."""
+    path, tag = index.snapshot(dataset.id), snapshot.tag_of(dataset, index.generation)
+    if (frozen := snapshot.load(path, tag, dataset)) is not None:
+        return frozen
+    funnel = Funnel(dataset.id, dataset.source.name)
+    table = make_table(dataset, index.rows(), funnel)
+    if len(table) >= snapshot.MIN_ROWS:
+        snapshot.save(path, tag, table, funnel)
+        return snapshot.load(path, tag, dataset) or (table, funnel)
+    return table, funnel
+
+
+def _paired(task: Task, table: Table, tables: Mapping[str, Table]) -> Table:
+    if not table.dataset.partners:
+        return table
+    funnel = task.funnels[table.dataset.id]
+    paired = pair(table, tables, funnel)
+    task.judge(funnel)
+    task.report(*funnel.findings(*PAIRING))
+    return paired
+
+
+def _tell_orphans(task: Task, tables: Mapping[str, Table], paired: Sequence[Table]) -> None:
+    """Partners that belong to no sample are left alone, but told."""
+    for name, rows in orphans(tables, paired).items():
+        table = tables[name]
+        if not len(rows) or table.dataset.role not in PARTNERS:
+            continue
+        names = [table.relpaths[int(row)] for row in rows[:SHOWN]]
+        task.report(
+            finding(
+                "DAT015",
+                f"{name}: {len(rows)} of {len(table)} files belong to no sample, as {names[0]}",
+                where=table.dataset.source.name,
+                why="a partner has the path of its sample below its own folder",
+                fix="rename or remove them",
+                level="warn",
+                count=len(rows),
+                files=names,
+            )
+        )
