@@ -160,6 +160,11 @@ CODES: dict[str, str] = {
     "CFG103": "A negative prompt is set while guidance is off.",
     "CFG104": "A negative prompt may not act on a model that takes guidance as an input.",
     "CFG105": "Differences are allowed for a resume that never happens.",
+    "CFG160": "A dataset is of a kind that the family is not trained on.",
+    "CFG161": "A suffix was given for a dataset whose samples are not partners of others.",
+    "CFG162": "The overlay file of a dataset does not exist.",
+    "CFG163": "Batches are to be prepared ahead, but there are no workers to do so.",
+    "CFG164": "A setting on partners of samples is set, but no dataset has such partners.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "

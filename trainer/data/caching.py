@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from trainer.cache.build import Progress
 from trainer.cache.latents import NOT_FINITE, build_latents, item_key
 from trainer.cache.masks import build_masks, item_mask_key
 from trainer.cache.store import Store
@@ -48,18 +50,10 @@ def cache_text(task: Task, tables: Sequence[Table]) -> Store:
     return store
 
 
-def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Store, Store, list[Table]]:
-    """Stores of latents and of masks, and the tables without what could not be encoded."""
-    factor = task.family.facts.spatial_factor
-    stores = Stores(
-        Store(task.root, "latents", task.family.identity("vae")),
-        Store(task.root, "masks", f"area{factor}"),
-    )
-    return stores.latents, stores.masks, [_encoded(task, stores, table) for table in tables]
-
-
 @dataclass(frozen=True, slots=True)
 class Stores:
+    """Where encoded samples are kept."""
+
     latents: Store
     masks: Store
 
@@ -72,51 +66,72 @@ class Stores:
                 yield self.latents, item_key(part, self.latents.encoder), part
 
 
-def _encoded(task: Task, stores: Stores, table: Table) -> Table:
-    """Encode what is missing; the table comes back without the rows that cannot be."""
-    funnel = task.funnels[table.dataset.id]
-    lost: list[int] = []
-    for start in range(0, len(table), PART):
-        rows = range(start, min(start + PART, len(table)))
-        for row, reason in _encode_part(task, stores, table, rows):
-            stage = "not finite" if reason == NOT_FINITE else "undecodable"
-            funnel.lose(stage, table.relpaths[row], reason)
-            lost.append(row)
-    if not lost:
-        return table
-    rest = table.take(np.setdiff1d(np.arange(len(table)), np.array(lost, dtype=np.int64)))
-    funnel.used = len(rest)
-    task.judge(funnel)
-    task.report(*funnel.findings("undecodable", "not finite"))
-    return rest
+def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Table]]:
+    """The stores, and the tables without the rows that cannot be encoded."""
+    stores = Stores(
+        Store(task.root, "latents", task.family.identity("vae")),
+        Store(task.root, "masks", f"area{task.family.facts.spatial_factor}"),
+    )
+    lost: list[dict[int, str]] = [{} for _ in tables]
+    done, total = 0, sum(map(len, tables))
+    for part in _parts(tables):
+        for table, row, reason in _encode_part(task, stores, tables, part, done, total):
+            lost[table][row] = reason
+        done += sum(len(rows) for _, rows in part)
+    return stores, [_without(task, t, rows) for t, rows in zip(tables, lost, strict=True)]
+
+
+Part = list[tuple[int, range]]  # rows of tables, by number
+
+
+def _parts(tables: Sequence[Table]) -> Iterator[Part]:
+    """All rows in order, cut into parts of `PART` rows that may span several tables."""
+    part, size = [], 0
+    for number, table in enumerate(tables):
+        start = 0
+        while start < len(table):
+            end = min(len(table), start + PART - size)
+            part.append((number, range(start, end)))
+            size += end - start
+            start = end
+            if size == PART:
+                yield part
+                part, size = [], 0
+    if part:
+        yield part
 
 
 def _encode_part(
-    task: Task, stores: Stores, table: Table, rows: range
-) -> Iterator[tuple[int, str]]:
-    """Encode some rows; yields those that cannot be, with the reason."""
+    task: Task, stores: Stores, tables: Sequence[Table], part: Part, done: int, total: int
+) -> Iterator[tuple[int, int, str]]:
+    """Encode what is missing of a part; yields table and row of what cannot be, and why."""
     wanted: dict[Store, dict[bytes, Item]] = {stores.latents: {}, stores.masks: {}}
-    owners: dict[bytes, list[int]] = {}
-    for row in rows:
-        for item in table.items([row]):
-            for store, key, part in stores.needs(item):
-                wanted[store][key] = part
-                owners.setdefault(key, []).append(row)
-    failures: dict[int, str] = {}
+    owners: dict[bytes, list[tuple[int, int]]] = {}
+    for number, rows in part:
+        for row in rows:
+            for item in tables[number].items([row]):
+                for store, key, piece in stores.needs(item):
+                    wanted[store][key] = piece
+                    owners.setdefault(key, []).append((number, row))
     for store, items in wanted.items():
         missing = set(store.missing(list(items)))
-        _build(task, store, {key: item for key, item in items.items() if key in missing})
+        if missing:
+            todo = {key: item for key, item in items.items() if key in missing}
+            progress = _after(task.progress(store.kind), done + len(items) - len(todo), total)
+            _build(task, store, todo, progress)
         for key, reason in store.failures(list(items)).items():
-            failures |= dict.fromkeys(owners[key], reason)
-    yield from sorted(failures.items())
+            yield from ((number, row, reason) for number, row in owners[key])
 
 
-def _build(task: Task, store: Store, missing: dict[bytes, Item]) -> None:
-    if not missing:
-        return
-    common = {
+def _after(report: Progress, before: int, total: int) -> Progress:
+    """Progress within a part, told as that of the whole."""
+    return lambda done, of: report(before + done, max(total, before + of))
+
+
+def _build(task: Task, store: Store, missing: dict[bytes, Item], progress: Progress) -> None:
+    common: dict[str, Any] = {
         "batch_size": task.config.cache.batch_size,
-        "on_progress": task.progress(store.kind),
+        "on_progress": progress,
         "should_stop": task.should_stop,
     }
     if store.kind == "masks":
@@ -125,3 +140,19 @@ def _build(task: Task, store: Store, missing: dict[bytes, Item]) -> None:
         whole = build_latents(missing, task.family, store, **common)
     if not whole:
         raise stopped()
+
+
+def _without(task: Task, table: Table, lost: dict[int, str]) -> Table:
+    """The table without the rows that cannot be encoded; the losses are told."""
+    if not lost:
+        return table
+    funnel = task.funnels[table.dataset.id]
+    for row, reason in sorted(lost.items()):
+        stage = "not finite" if reason == NOT_FINITE else "undecodable"
+        funnel.lose(stage, table.relpaths[row], reason)
+    rows = np.array(sorted(lost), dtype=np.int64)
+    rest = table.take(np.setdiff1d(np.arange(len(table)), rows))
+    funnel.used = len(rest)
+    task.judge(funnel)
+    task.report(*funnel.findings("undecodable", "not finite"))
+    return rest

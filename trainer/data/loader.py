@@ -21,6 +21,7 @@ from trainer.cache.latents import item_key
 from trainer.cache.masks import item_mask_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch
+from trainer.data.caching import Stores
 from trainer.data.captions import drawn_caption
 from trainer.data.dataset import Dataset
 from trainer.data.item import Item
@@ -34,9 +35,9 @@ from trainer.rng import stream_seed, unit
 class Reader:
     """Puts batches together from the stores."""
 
-    def __init__(self, family: Family, latents: Store, masks: Store, text: Store) -> None:
+    def __init__(self, family: Family, stores: Stores, text: Store) -> None:
         self._family = family
-        self._latents, self._masks, self._text = latents, masks, text
+        self._latents, self._masks, self._text = stores.latents, stores.masks, text
 
     def text_of(self, caption: str) -> dict[str, Tensor]:
         return self._text.get(text_key(caption, self._text.encoder))

@@ -18,7 +18,7 @@ from torch import Tensor
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
-from trainer.data.caching import cache_samples, cache_text, validation_texts
+from trainer.data.caching import Stores, cache_samples, cache_text, validation_texts
 from trainer.data.datasets import datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
@@ -37,8 +37,7 @@ class Prepared:
 
     plan_train: Plan
     plan_eval: Plan
-    latents: Store
-    masks: Store
+    stores: Stores
     text: Store
     prompt_embeds: dict[str, dict[str, Tensor]]
     sample_size: tuple[int, int]
@@ -46,7 +45,7 @@ class Prepared:
     findings: list[Finding]
 
     def reader(self, family: Family) -> Reader:
-        return Reader(family, self.latents, self.masks, self.text)
+        return Reader(family, self.stores, self.text)
 
 
 def prepare(
@@ -60,16 +59,15 @@ def prepare(
             tables = scan_all(task, datasets(config, family.facts))
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
-            latents, masks, tables = cache_samples(task, tables)
+            stores, tables = cache_samples(task, tables)
     train = make_plan([t for t in tables if t.dataset.role != "eval"])
     demand_batches(train, config.train.batch_size)
     task.report(*remarks(train, config.train.batch_size))
-    reader = Reader(family, latents, masks, text)
+    reader = Reader(family, stores, text)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
-        latents=latents,
-        masks=masks,
+        stores=stores,
         text=text,
         prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
         sample_size=square_size(config, family.facts),

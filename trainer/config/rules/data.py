@@ -14,7 +14,7 @@ from trainer.config.units import parse_resolution
 
 
 def some_data(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if not any(d.role == "train" for d in config.data.datasets):
+    if not any(d.role == "train" and d.enabled for d in config.data.datasets):
         yield Problem(
             code="CFG080",
             key="data.datasets",

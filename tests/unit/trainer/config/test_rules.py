@@ -241,6 +241,35 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "data.missing_caption = 'skip'",
         )
     ],
+    "CFG160": [
+        (
+            "data.datasets = [{id='a', path='a', kind='video'}]",
+            "data.datasets = [{id='a', path='a'}, {id='v', path='b', kind='video', enabled=false}]",
+        )
+    ],
+    "CFG161": [
+        (
+            "data.datasets = [{id='a', path='a', suffix='.mask'}]",
+            "data.datasets = [{id='a', path='a', conditioning=[{dataset='m'}]}, "
+            "{id='m', path='a', role='mask', suffix='.mask'}]",
+        )
+    ],
+    "CFG162": [
+        (
+            "data.datasets = [{id='a', path='a', overlay='nowhere.toml'}]",
+            "data.datasets = [{id='a', path='a', overlay='base.safetensors'}]",
+        )
+    ],
+    "CFG163": [
+        ("data.workers = 0; data.prefetch = 4", "data.workers = 1; data.prefetch = 4"),
+    ],
+    "CFG164": [
+        (
+            "data.missing_partner = 'skip'",
+            "data.missing_partner = 'skip'; data.datasets = [{id='a', path='a', "
+            "conditioning=[{dataset='m'}]}, {id='m', path='b', role='mask'}]",
+        ),
+    ],
     "CFG101": [
         (f"{PROMPT}; validation.at_start = false; validation.at_end = false", PROMPT),
     ],
