@@ -6,6 +6,7 @@ skipped: its neighbours keep their names, and it is not tried again until the fi
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -15,13 +16,11 @@ from torch import Tensor
 from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import latent_key
 from trainer.cache.store import Store
-from trainer.data.bad import BadSample
+from trainer.data.bad import BadSample, unreadable_now
 from trainer.data.geometry import Bucket
-from trainer.data.item import Item
+from trainer.data.item import Item, read_checked
 from trainer.data.made import made_identity
 from trainer.data.pixels import crop, read_picture
-from trainer.errors import DataError
-from trainer.findings import finding
 from trainer.models.base import Family
 from trainer.rng import stream_seed
 
@@ -100,11 +99,7 @@ class Pixels:
 
 
 def _pixels(item: Item) -> Tensor:
-    try:
-        with item.open() as file:
-            picture = read_picture(file, item.background)
-    except OSError as error:
-        raise BadSample(error.strerror or str(error), lasting=False) from error
+    picture = read_picture(io.BytesIO(read_checked(item)), item.background)
     if picture.size != (item.width, item.height):
         raise BadSample("it was replaced by one of another size", lasting=False)
     return crop(picture, item.placement)
@@ -116,15 +111,7 @@ def _result(future: Future[Tensor]) -> Tensor | str:
     except BadSample as error:
         if error.lasting:
             return str(error)
-        raise DataError(
-            finding(
-                "DAT003",
-                f"a picture that the scan could read is not readable any more: {error}",
-                where="data.datasets",
-                why="the folder changed, or its file system failed, while it was encoded",
-                fix="start the run again",
-            )
-        ) from error
+        raise unreadable_now(error) from error
 
 
 def _encode(keys: Keys, pixels: Pixels, family: Family) -> Encoded:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import mask_key
 from trainer.cache.store import Store
-from trainer.data.bad import BadSample
+from trainer.data.bad import BadSample, unreadable_now
 from trainer.data.item import Item
 from trainer.data.made import made_identity
 from trainer.data.masks import latent_mask
@@ -32,6 +32,8 @@ def build_masks(
             try:
                 entries[key] = {"mask": latent_mask(missing[key], factor)}
             except BadSample as error:
+                if not error.lasting:
+                    raise unreadable_now(error) from error
                 failed[key] = str(error)
         return entries, failed
 

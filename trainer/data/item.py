@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import BinaryIO
 
+from trainer.cache.keys import KEY_BYTES
+from trainer.data.bad import BadSample
 from trainer.data.dataset import Made, Role
 from trainer.data.geometry import Placement
 from trainer.data.probe import Facts
@@ -40,3 +43,16 @@ class Item:
     def open(self) -> BinaryIO:
         """Its bytes; OSError when the source refuses."""
         return self.source.open(self.relpath, self.locator)
+
+
+def read_checked(item: Item) -> bytes:
+    """All bytes of a sample; BadSample when it cannot be read now, or is not the one that was
+    indexed: its latent would be kept under the name of another."""
+    try:
+        with item.open() as file:
+            data = file.read()
+    except OSError as error:
+        raise BadSample(error.strerror or str(error), lasting=False) from error
+    if item.source.hashed and blake2b(data, digest_size=KEY_BYTES).digest() != item.content:
+        raise BadSample("it was replaced since it was indexed", lasting=False)
+    return data

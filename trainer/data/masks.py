@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.data.bad import BadSample
-from trainer.data.item import Item
+from trainer.data.item import Item, read_checked
 from trainer.data.pixels import read_picture
 
 
 def latent_mask(item: Item, factor: int) -> Tensor:
     """uint8 [1, h, w]: the mask cut as its sample and made smaller by `factor`."""
-    try:
-        with item.open() as file:
-            picture = read_picture(file, "000000").getchannel(0)
-    except OSError as error:
-        raise BadSample(error.strerror or str(error), lasting=False) from error
+    picture = read_picture(io.BytesIO(read_checked(item)), "000000").getchannel(0)
     placement = item.placement
     if picture.size != placement.resize:
         picture = picture.resize(placement.resize, Image.Resampling.BOX)

@@ -36,6 +36,11 @@ class Source(Protocol):
         ...
 
     @property
+    def hashed(self) -> bool:
+        """A sample's content is the digest of its bytes, so that a reader can check it."""
+        ...
+
+    @property
     def identity(self) -> str:
         """Names the index: everything that changes what is listed, and how captions are read."""
         ...

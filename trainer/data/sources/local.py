@@ -22,6 +22,8 @@ class Folder:
     """Every sample of one kind below `root`; hidden entries are left out, linked folders are
     entered once. `suffix` picks the partners that lie beside samples (`cat.mask.png`)."""
 
+    hashed = True
+
     def __init__(
         self, root: Path, kind: Kind, caption: CaptionFile | None, suffix: str | None = None
     ) -> None:

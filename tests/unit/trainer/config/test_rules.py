@@ -22,6 +22,8 @@ BASE = {
     "data.datasets": "[{id = 'a', path = 'a'}]",
 }
 FEW = "{id='a', path='a', max_samples=3"
+MASKED = "{id = 'a', path = 'a', conditioning = [{dataset = 'm'}]}"
+MASKS = "{id = 'm', path = 'b', role = 'mask'}"
 EVAL = "{id = 'e', path = 'b', role = 'eval'"
 
 # code -> (lines that break the rule, lines that do not)
@@ -250,8 +252,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG161": [
         (
             "data.datasets = [{id='a', path='a', suffix='.mask'}]",
-            "data.datasets = [{id='a', path='a', conditioning=[{dataset='m'}]}, "
-            "{id='m', path='a', role='mask', suffix='.mask'}]",
+            f"data.datasets = [{MASKED}, {{id='m', path='a', role='mask', suffix='.mask'}}]",
         )
     ],
     "CFG162": [
@@ -266,8 +267,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG164": [
         (
             "data.missing_partner = 'skip'",
-            "data.missing_partner = 'skip'; data.datasets = [{id='a', path='a', "
-            "conditioning=[{dataset='m'}]}, {id='m', path='b', role='mask'}]",
+            f"data.missing_partner = 'skip'; data.datasets = [{MASKED}, {MASKS}]",
         ),
     ],
     "CFG101": [

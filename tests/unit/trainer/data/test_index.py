@@ -145,6 +145,33 @@ def test_broken_file_stays_visible_until_it_is_mended(folder, database, looked):
     assert rows["p001.png"].content
 
 
+def test_file_that_changes_while_it_is_scanned_is_read_again(folder, database, monkeypatch):
+    """Its row carries the stamp from before the change, so the next scan notices."""
+    inspect = Index._inspect
+
+    def changing(self, found):
+        if found.relpath == "p001.png":
+            Image.new("RGB", (80, 90)).save(folder / "p001.png")
+        return inspect(self, found)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "_inspect", changing)
+        scanned(folder, database)
+    Image.new("RGB", (81, 91)).save(folder / "p001.png")
+    rows = {r.relpath: r.facts for r in scanned(folder, database).rows()}
+    assert rows["p001.png"][:2] == (81, 91)
+
+
+@pytest.mark.parametrize("name", ["ß" * 120, "x" * 250, "日本 e\u0301 'q' \"d\" %s", "a\nb"])
+def test_names_of_any_length_and_script(folder, database, name):
+    """Unicode, quotes, line ends and the longest names that a file system takes."""
+    shutil.copy(folder / "p000.png", folder / f"{name}.png")
+    (folder / f"{name}.txt").write_text("a caption")
+    rows = {r.relpath: r for r in scanned(folder, database).rows()}
+    assert rows[f"{name}.png"].text == "a caption"
+    assert rows[f"{name}.png"].content
+
+
 def test_link_to_nowhere_is_looked_at_every_time(folder, database):
     """A broken link is a row with a reason, and heals when its target appears."""
     (folder / "link.png").symlink_to(folder.parent / "later.png")

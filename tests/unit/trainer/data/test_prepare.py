@@ -202,6 +202,24 @@ def test_bad_picture_is_remembered_until_it_is_mended(tmp_path, how):
     assert len(run(job(tmp_path, dataset(tmp_path)))[0].plan_train) == 10
 
 
+def test_picture_replaced_between_scan_and_encoding_is_not_kept_under_the_old_name(root):
+    """Other bytes of the same size: the run ends, the next one encodes what is there."""
+
+    class Replacing(FakeFamily):
+        def load(self, which: str) -> None:
+            if which == "text":
+                path = root / "a" / "p003.png"
+                data = bytearray(path.read_bytes())
+                data[-1] ^= 1  # after the picture: it still decodes
+                path.write_bytes(data)
+            super().load(which)
+
+    with pytest.raises(DataError, match="replaced since it was indexed") as error:
+        run(job(root, dataset(root)), Replacing())
+    assert error.value.finding.code == "DAT003"
+    assert len(run(job(root, dataset(root)))[0].plan_train) == 10
+
+
 def test_max_samples_does_not_move_when_a_picture_turns_out_bad(tmp_path):
     """A picture found broken while encoding is not replaced by another at the next start."""
     make_folder(tmp_path / "a", 12)
