@@ -10,7 +10,7 @@ from trainer.config.schema.data import ConditioningConfig, DatasetConfig
 from trainer.config.schema.root import JobConfig
 from trainer.config.units import Resolution, parse_resolution
 from trainer.data.dataset import Dataset, Made, PartnerSpec
-from trainer.data.geometry import GeometrySpec
+from trainer.data.geometry import Downsample, GeometrySpec
 from trainer.data.index import Index
 from trainer.data.sources.base import Kind, Source
 from trainer.data.sources.build import build_source
@@ -66,12 +66,22 @@ def _resolution(config: JobConfig, facts: FamilyFacts, text: str | None) -> Reso
 def _geometry(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> GeometrySpec:
     size = _resolution(config, facts, dataset.resolution)
     crop = dataset.crop or config.data.defaults.crop
+    large = dataset.downsample
     return GeometrySpec(
         area=size.area,
         edge=size.edge,
         align=config.data.align or facts.pixel_multiple,
+        sizes=config.data.geometry,
         aspect=crop.aspect,
+        aspects=tuple(crop.aspects),
+        weights=tuple(crop.weights),
         position=crop.position,
+        downsample=large
+        and Downsample(parse_resolution(large.above), parse_resolution(large.to)),
+        min_size=dataset.min_size or 1,
+        min_aspect=dataset.min_aspect,
+        max_aspect=dataset.max_aspect,
+        max_upscale=dataset.max_upscale,
     )
 
 

@@ -4,70 +4,124 @@ One pure function, `place`, decides everything; the encoder, the size conditioni
 cache key read its result, so they cannot disagree. A bucket is the target size itself, so two
 sizes never share a batch. All shapes get the same area (or the same short edge); nothing is
 special about squares. The picture is resized by the smallest factor that covers the target, so
-at most one axis is cut.
+at most one axis is cut, unless `downsample` asks for a larger picture to be cut from.
+
+Jobs that come from SimpleTuner may keep its sizes (`sizes = "reference"`); their rules are in
+`reference_geometry`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import floor, sqrt
-from typing import Literal
+from math import floor, log, sqrt
 
+from trainer.data.geometry_spec import (
+    Bucket,
+    Downsample,
+    Draw,
+    Focus,
+    GeometrySpec,
+    Placement,
+    cover,
+    drawn,
+    shape_number,
+)
+from trainer.data.reference_geometry import reference_sizes
+
+__all__ = [
+    "MAX_ASPECT",
+    "MIDDLE",
+    "Bucket",
+    "Downsample",
+    "Draw",
+    "Focus",
+    "GeometrySpec",
+    "Placement",
+    "drawn",
+    "enlargement",
+    "kept_share",
+    "place",
+    "place_like",
+    "shape_number",
+    "target_size",
+]
+
+MIDDLE = Draw()
 MAX_ASPECT = 4.0  # longer pictures are cut to 4:1; beyond it a bucket would train on slivers
-
-Bucket = tuple[int, int]  # width, height in pixels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeometrySpec:
-    """Training size: exactly one of `area` and `edge` (short edge), in pixels."""
-
-    area: int | None = None
-    edge: int | None = None
-    align: int = 64
-    aspect: Literal["preserve", "square"] = "preserve"
-    position: Literal["center", "random", "corner"] = "center"
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Resize the picture to `resize`, then cut `target` out of it at (`left`, `top`)."""
-
-    target: Bucket
-    resize: Bucket
-    left: int
-    top: int
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Crop box within the resized picture: left, top, right, bottom."""
-        return (self.left, self.top, self.left + self.target[0], self.top + self.target[1])
 
 
 def place(
-    width: int, height: int, spec: GeometrySpec, draw: tuple[float, float] = (0.5, 0.5)
+    width: int,
+    height: int,
+    spec: GeometrySpec,
+    draw: Draw = MIDDLE,
+    focus: Focus | None = None,
 ) -> Placement:
-    """Where a picture of `width` x `height` goes; `draw` in [0, 1) positions a random crop."""
-    target = target_size(width, height, spec)
-    resize = _cover(width, height, target)
+    """Where a picture of `width` x `height` goes.
+
+    `draw` decides what is random in it. `focus` is what a crop of position `face` keeps; a
+    picture in which no face was found is cut at random.
+    """
+    target, resize = _sizes(width, height, spec, draw.shape)
     free_x, free_y = resize[0] - target[0], resize[1] - target[1]
-    match spec.position:
-        case "corner":
-            left, top = 0, 0
-        case "center":
-            left, top = free_x // 2, free_y // 2
-        case "random":
-            left, top = floor(draw[0] * (free_x + 1)), floor(draw[1] * (free_y + 1))
+    if spec.position == "corner":
+        left, top = 0, 0
+    elif spec.position == "center":
+        left, top = free_x // 2, free_y // 2
+    elif spec.position == "face" and focus is not None:
+        left = min(max(round(focus[0] * resize[0] - target[0] / 2), 0), free_x)
+        top = min(max(round(focus[1] * resize[1] - target[1] / 2), 0), free_y)
+    else:
+        left, top = floor(draw.x * (free_x + 1)), floor(draw.y * (free_y + 1))
     return Placement(target, resize, left, top)
 
 
-def target_size(width: int, height: int, spec: GeometrySpec) -> Bucket:
-    """The bucket of a picture: a pure function of its aspect."""
+def target_size(
+    width: int,
+    height: int,
+    spec: GeometrySpec,
+    draw: Draw = MIDDLE,
+) -> Bucket:
+    """The bucket of a picture: a function of its size and, where shapes are drawn, of the draw."""
+    if spec.sizes == "reference":
+        return reference_sizes(width, height, spec, draw.shape)[0]
+    return _target(width, height, spec, draw.shape)
+
+
+def _sizes(width: int, height: int, spec: GeometrySpec, shape: float) -> tuple[Bucket, Bucket]:
+    """Target and resized size."""
+    if spec.sizes == "reference":
+        return reference_sizes(width, height, spec, shape)
+    target = _target(width, height, spec, shape)
+    return target, _resized(width, height, target, spec.downsample)
+
+
+# --- native sizes ------------------------------------------------------------------------------
+
+
+def _target(width: int, height: int, spec: GeometrySpec, shape: float) -> Bucket:
     assert min(width, height) > 0, "a picture has a size"
     assert (spec.area is None) != (spec.edge is None), "give an area or a short edge"
-    ratio = 1.0 if spec.aspect == "square" else max(width, height) / min(width, height)
+    if spec.aspect in ("closest", "random"):
+        aspect = _given(width, height, spec, shape)
+        ratio, wide = max(aspect, 1 / aspect), aspect >= 1.0
+    else:
+        ratio = 1.0 if spec.aspect == "square" else max(width, height) / min(width, height)
+        wide = width >= height
     long, short = _sides(min(ratio, MAX_ASPECT), spec)
-    return (long, short) if width >= height else (short, long)
+    return (long, short) if wide else (short, long)
+
+
+def _given(width: int, height: int, spec: GeometrySpec, shape: float) -> float:
+    """One of the given aspects: drawn, or the one of which the picture loses least.
+
+    Distance is measured on a logarithmic scale, so that a picture and its turned twin get shapes
+    that are turned alike; of two at the same distance the first in the list is taken.
+    """
+    assert spec.aspects, "lint demands aspects"
+    if spec.aspect == "random":
+        return spec.aspects[shape_number(spec, shape)]
+    own = log(width / height)
+    return min(spec.aspects, key=lambda aspect: round(abs(log(aspect) - own), 12))
 
 
 def _sides(ratio: float, spec: GeometrySpec) -> tuple[int, int]:
@@ -89,11 +143,22 @@ def _aligned(length: float, align: int) -> int:
     return max(1, floor(length / align + 0.5)) * align
 
 
-def _cover(width: int, height: int, target: Bucket) -> Bucket:
-    """Smallest size of the picture's own shape that covers `target`."""
-    if target[0] * height >= target[1] * width:  # the width decides
-        return target[0], max(target[1], round(height * target[0] / width))
-    return max(target[0], round(width * target[1] / height)), target[1]
+def _resized(width: int, height: int, target: Bucket, downsample: Downsample | None) -> Bucket:
+    """The smallest cover, or the larger size that a large picture is cut from."""
+    smallest = cover(width, height, target)
+    if downsample is None or not _larger(width, height, downsample):
+        return smallest
+    to = downsample.to
+    scale = sqrt(to.area / (width * height)) if to.area else (to.edge or 0) / min(width, height)
+    scale = min(scale, 1.0)  # made smaller, never larger
+    return max(smallest[0], round(width * scale)), max(smallest[1], round(height * scale))
+
+
+def _larger(width: int, height: int, downsample: Downsample) -> bool:
+    above = downsample.above
+    if above.area is not None:
+        return width * height > above.area
+    return min(width, height) > (above.edge or 0)
 
 
 def enlargement(width: int, height: int, placement: Placement) -> float:
@@ -107,10 +172,16 @@ def kept_share(placement: Placement) -> float:
     return kept / (placement.resize[0] * placement.resize[1])
 
 
-def place_like(
-    partner: tuple[int, int], sample: tuple[int, int], placement: Placement
-) -> Placement | None:
-    """The sample's own box for a partner; None when it has another shape."""
-    if abs(partner[0] * sample[1] - partner[1] * sample[0]) > max(*partner, *sample):
-        return None
-    return placement
+# --- partners --------------------------------------------------------------------------------
+
+
+def place_like(partner: Bucket, sample: Bucket, placement: Placement) -> Placement | None:
+    """The placement of a strict partner (mask, control picture) of a sample; None when it has
+    another shape.
+
+    It is the sample's own: resized to the same size, a partner of any size shows the same
+    things in the same places, as long as both have one shape. The shapes may differ by what
+    rounding to whole pixels explains.
+    """
+    across, down = partner[0] * sample[1], partner[1] * sample[0]
+    return placement if abs(across - down) <= max(*partner, *sample) else None

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.dataset import Dataset, PartnerSpec, Role
 from trainer.data.funnel import Funnel
-from trainer.data.geometry import Placement, place, place_like
+from trainer.data.geometry import MIDDLE, Draw, Placement, drawn, place, place_like
 from trainer.data.index import Row
 from trainer.data.item import Item
 from trainer.data.probe import Facts
 from trainer.data.strings import Packer, Strings, column
-from trainer.rng import stream_seed, unit
 
 Ints = NDArray[np.int64]
 
@@ -74,8 +73,7 @@ class Table:
     def placement(self, row: int, crop: int = 0) -> Placement:
         """Where the sample goes with crop number `crop`."""
         width, height = map(int, self.sizes[row])
-        draw = self._draw(self.content(row), crop)
-        return place(width, height, self.dataset.geometry, draw)
+        return place(width, height, self.dataset.geometry, self.draw(row, crop))
 
     def item(self, row: int, crop: int = 0) -> Item:
         """The sample of a row with its partners."""
@@ -112,14 +110,13 @@ class Table:
         assert placement is not None, "pairing keeps only partners of the sample's shape"
         return other._item(there, placement)
 
-    def _draw(self, content: bytes, crop: int) -> tuple[float, float]:
-        """Position of a random crop. It follows the picture, not its name: renaming a file or a
+    def draw(self, row: int, crop: int = 0) -> Draw:
+        """What is random in a crop. It follows the picture, not its name: renaming a file or a
         dataset must not encode it again."""
-        if self.dataset.geometry.position != "random":
-            return (0.5, 0.5)
-        number = int.from_bytes(content, "little")
-        x, y = (stream_seed(self.dataset.seed, number, crop, f"crop-{axis}") for axis in "xy")
-        return unit(x), unit(y)
+        geometry = self.dataset.geometry
+        if not (geometry.moved or geometry.varied):
+            return MIDDLE
+        return drawn(self.dataset.seed, int.from_bytes(self.content(row), "little"), crop)
 
     def items(self, rows: Iterable[int] | None = None) -> Iterator[Item]:
         """Samples in all their crops."""
@@ -185,7 +182,7 @@ class Table:
             "role": dataset.role not in ("train", "eval") and dataset.role,
             "kind": dataset.kind != "image" and (dataset.kind, dataset.video, dataset.audio),
         }
-        settings = (dataset.id, dataset.geometry, caption, dataset.missing_caption)
+        settings = (dataset.id, dataset.geometry.settings(), caption, dataset.missing_caption)
         settings += (dataset.background, dataset.repeats, dataset.leftover)
         changed = {name: value for name, value in more.items() if value not in (None, False)}
         return (*settings, changed) if changed else settings
