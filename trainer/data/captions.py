@@ -1,4 +1,8 @@
-"""Captions of a sample: what its caption file holds, and which text a draw uses."""
+"""Captions of a sample: what its caption file holds, which texts are made of it, and which one a
+draw uses.
+
+All texts of a sample are known before training, so each is encoded once and in advance.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from trainer.config.caption_language import fill, parse_filter
 from trainer.config.schema.captions import CaptionConfig
+from trainer.data.caption_orders import orders
 from trainer.data.sources.base import VARIANT
 from trainer.rng import stream_seed, unit
 
@@ -56,7 +62,7 @@ def parse_json(data: bytes, name: str, columns: Sequence[str]) -> Text:
     """
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return None, f"{name} is not JSON: {error}"
     if isinstance(value, dict):
         found = [t for key in columns or _USUAL for t in _texts(_at(value, key), key)]
@@ -76,46 +82,73 @@ def _at(value: Any, path: str) -> Any:
 
 
 def _texts(value: Any, key: str) -> list[str]:
-    if isinstance(value, str):
-        return [value.strip()] if value.strip() else []
-    if not isinstance(value, list):
-        return []
-    texts = [t.strip() for t in value if isinstance(t, str) and t.strip()]
-    return [", ".join(texts)] if key.rpartition(".")[2] == "tags" and texts else texts
+    values = value if isinstance(value, list) else [value]
+    texts = [text for v in values if isinstance(v, str) and (text := _clean(v))]
+    is_tags = isinstance(value, list) and key.rpartition(".")[2] == "tags"
+    return [", ".join(texts)] if is_tags and texts else texts
+
+
+def _clean(text: str) -> str:
+    """Half a surrogate pair can be written in JSON, but in no other file; and captions are kept
+    apart by a character that no caption may hold."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace(VARIANT, " ").strip()
+
+
+# --- the texts of a sample ---------------------------------------------------------------------
 
 
 def variants(relpath: str, stored: str | None, config: CaptionConfig) -> tuple[str, ...]:
-    """All captions a sample may be shown with; empty when it has none.
+    """All captions a sample may be shown with, each once; empty when it has none.
 
-    `stored` is what the index keeps of the caption's source.
+    `stored` is what the index keeps of the caption's source. In this order: the texts of the
+    source, each framed by the template, filtered, preceded by each prompt, shuffled. A text of
+    which the filters leave nothing is dropped before a prompt could stand in for it.
     """
+    texts = _source_texts(relpath, stored, config)
+    if config.template is not None:
+        name, folder = name_as_text(relpath), folder_as_text(relpath)
+        texts = [fill(config.template, caption=t, name=name, folder=folder) for t in texts]
+    for text in config.filters:
+        apply = parse_filter(text)
+        texts = [apply(t) for t in texts]
+    texts = [text for t in texts if (text := t.strip())]
+    if config.prepend and config.source != "instanceprompt":
+        texts = [f"{prompt} {text}" for prompt in _prompts(config) for text in texts]
+    if config.shuffle is not None:
+        texts = [order for text in texts for order in orders(text, config.shuffle)]
+    return tuple(dict.fromkeys(texts))
+
+
+def _source_texts(relpath: str, stored: str | None, config: CaptionConfig) -> list[str]:
     match config.source:
         case "instanceprompt":
             return _prompts(config)
         case "filename":
-            texts = (name_as_text(relpath),)
-        case _:
-            texts = _stored(stored or "", config)
-    if config.prepend and config.prompt:
-        texts = tuple(f"{p} {text}".strip() for p in _prompts(config) for text in texts)
-    return texts
-
-
-def _stored(stored: str, config: CaptionConfig) -> tuple[str, ...]:
+            return [name_as_text(relpath)]
     parts = stored.split(VARIANT) if stored else []
     if config.split_lines and config.source == "textfile":
         parts = [line for part in parts for line in part.split("\n")]
-    return tuple(parts)
+    return parts
 
 
-def _prompts(config: CaptionConfig) -> tuple[str, ...]:
+def _prompts(config: CaptionConfig) -> list[str]:
     assert config.prompt is not None, "lint demands a prompt"
-    return (config.prompt,) if isinstance(config.prompt, str) else tuple(config.prompt)
+    return [config.prompt] if isinstance(config.prompt, str) else list(config.prompt)
 
 
 def name_as_text(relpath: str) -> str:
     """The file name as words: "red_apple.png" is "red apple"."""
-    return " ".join(PurePosixPath(relpath).stem.replace("_", " ").split())
+    return _words(PurePosixPath(relpath).stem)
+
+
+def folder_as_text(relpath: str) -> str:
+    """The name of the innermost folder as words; empty for a sample in none."""
+    return _words(PurePosixPath(relpath).parent.name)
+
+
+def _words(name: str) -> str:
+    return " ".join(name.replace("_", " ").split())
 
 
 def drawn_caption(
