@@ -30,8 +30,8 @@ from trainer.data.geometry import GeometrySpec  # noqa: E402
 from trainer.data.index import Index  # noqa: E402
 from trainer.data.plan import make_plan  # noqa: E402
 from trainer.data.sampler import Sampler  # noqa: E402
+from trainer.data.selection import make_table  # noqa: E402
 from trainer.data.sources.local import Folder  # noqa: E402
-from trainer.data.table import make_table  # noqa: E402
 
 BUDGET = 5000
 

@@ -10,6 +10,7 @@ than 1.5 GB for opening, plan and first batch together.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import resource
 import subprocess
@@ -83,7 +84,7 @@ def open_and_draw(folder: Path) -> None:
     items = [plan.item(draw.pool, row) for row in draw.rows]
     marks.append(("first batch", time.perf_counter()))
     assert len(items) == 8
-    steps = [f"{n} {b - a:.1f}" for (_, a), (n, b) in zip(marks, marks[1:], strict=False)]
+    steps = [f"{n} {b - a:.1f}" for (_, a), (n, b) in itertools.pairwise(marks)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     total = marks[-1][1] - marks[0][1]
     sys.stdout.write(f"{len(table)} rows: {', '.join(steps)}; all {total:.1f} s, {peak:.2f} GB\n")

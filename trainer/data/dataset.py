@@ -55,7 +55,6 @@ class Dataset:
     slider: float | None = None
     timestep_offset: float = 0.0
     leftover: Leftover = "carry"
-    min_size: int = 1
     max_samples: int | None = None
     crops: int = 1  # placements that are cached of each sample
     video: VideoConfig = field(default_factory=VideoConfig)

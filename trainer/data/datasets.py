@@ -41,7 +41,6 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
         slider=dataset.slider,
         timestep_offset=dataset.timestep_offset,
         leftover=dataset.leftover,
-        min_size=dataset.min_size or 1,
         max_samples=dataset.max_samples,
         crops=(dataset.crop or defaults.crop).variants,
         video=dataset.video or defaults.video,
@@ -76,8 +75,7 @@ def _geometry(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> 
         aspects=tuple(crop.aspects),
         weights=tuple(crop.weights),
         position=crop.position,
-        downsample=large
-        and Downsample(parse_resolution(large.above), parse_resolution(large.to)),
+        downsample=large and Downsample(parse_resolution(large.above), parse_resolution(large.to)),
         min_size=dataset.min_size or 1,
         min_aspect=dataset.min_aspect,
         max_aspect=dataset.max_aspect,

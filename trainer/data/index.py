@@ -35,11 +35,13 @@ CREATE TABLE IF NOT EXISTS file (
   text_size INTEGER, text_mtime_ns INTEGER, text_inode INTEGER, text TEXT, text_reason TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unhashed ON file (relpath) WHERE content IS NULL AND reason IS NULL;
+CREATE TABLE IF NOT EXISTS face (content BLOB PRIMARY KEY, x REAL, y REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS generation (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER);
 """
 STAMPS = "relpath, size, mtime_ns, inode, text_size, text_mtime_ns, text_inode"
 FACTS = "width, height, frames, fps, duration_s, channels, rate"
-ROW = f"relpath, locator, {FACTS}, reason, content, text, text_reason"
+ROW = f"relpath, locator, {FACTS}, reason, content, text, text_reason, x, y"
+SELECT = f"SELECT {ROW} FROM file LEFT JOIN face USING (content) ORDER BY relpath"
 THREADS = 4
 CHUNK = 512  # samples between two commits
 SLICE = 32  # samples a thread takes at once
@@ -78,6 +80,7 @@ class Row(NamedTuple):
     content: bytes | None
     text: str | None
     text_reason: str | None
+    focus: tuple[float, float] | None = None  # centre of the largest face, as shares
 
 
 class Index:
@@ -166,6 +169,38 @@ class Index:
                 done, last = done + len(todo), todo[-1][0]
                 tick(done)
 
+    def find_faces(self, background: str, tick: Tick) -> None:
+        """Look for the largest face of each hashed picture that was not searched yet."""
+        from trainer.data.faces import demand_detector
+
+        demand_detector()
+        missing = (
+            "SELECT relpath, locator, content FROM file WHERE relpath > ? AND content IS NOT NULL "
+            "AND reason IS NULL AND content NOT IN (SELECT content FROM face) "
+            "ORDER BY relpath LIMIT ?"
+        )
+        done, last = 0, ""
+        with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "faces") as pool:
+            while todo := db.execute(missing, (last, SLICE * THREADS)).fetchall():
+                faces = _spread(pool, lambda row: self._face(row, background), todo)
+                found = [(r[2], *(f or (None, None))) for r, f in zip(todo, faces, strict=True)]
+                with transaction(db):
+                    db.executemany("INSERT OR IGNORE INTO face VALUES (?, ?, ?)", found)
+                    db.execute(CHANGED)
+                done, last = done + len(todo), todo[-1][0]
+                tick(done)
+
+    def _face(self, row: tuple[str, str, bytes], background: str) -> tuple[float, float] | None:
+        """Of a picture that cannot be decoded there is none; encoding tells why."""
+        from trainer.data.faces import find_face
+        from trainer.data.pixels import read_picture
+
+        try:
+            with self.source.open(row[0], row[1]) as file:
+                return find_face(read_picture(file, background))
+        except (OSError, BadSample):
+            return None
+
     @property
     def generation(self) -> int:
         """Counts the changes of the index; equal means that its rows are the same."""
@@ -177,11 +212,13 @@ class Index:
         return self._database.with_suffix(f".{name}.arrow")
 
     def rows(self) -> Iterator[Row]:
-        """All files, sorted by path."""
+        """All samples, sorted by path."""
         with closing(self._connect()) as db:
-            for values in db.execute(f"SELECT {ROW} FROM file ORDER BY relpath"):
-                path, locator, *facts = values[:9]
-                yield Row(path, locator, Facts._make(facts), *values[9:])
+            for path, locator, *rest in db.execute(SELECT):
+                reason, content, text, text_reason, x, y = rest[7:]
+                focus = None if x is None else (x, y)
+                facts = Facts._make(rest[:7])
+                yield Row(path, locator, facts, reason, content, text, text_reason, focus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from trainer.data.course import Pool
 from trainer.data.dataset import Dataset
-from trainer.data.geometry import MAX_ASPECT, enlargement, place, target_size
+from trainer.data.geometry import MAX_ASPECT, enlargement, place, shape_number, target_size
 from trainer.data.item import Item
 from trainer.data.table import Ints, Table
 from trainer.errors import DataError
@@ -79,9 +79,20 @@ def _buckets(table: Table) -> dict[str, Ints]:
 
 
 def _targets(table: Table) -> tuple[list[str], Ints]:
-    """Target sizes, sorted, and which one each row has; asked once per picture size."""
+    """Target sizes, sorted, and which one each row has; asked once per picture size and shape."""
     sizes, inverse, _ = table.by_size
-    targets = [target_size(w, h, table.dataset.geometry) for w, h in sizes]
+    spec = table.dataset.geometry
+    if spec.varied:
+        draws = [table.draw(row) for row in range(len(table))]
+        shapes = np.array([shape_number(spec, d.shape) for d in draws], dtype=np.int64)
+        both = inverse * len(spec.aspects) + shapes
+        kinds, first, inverse = np.unique(both, return_index=True, return_inverse=True)
+        of_kind = zip((kinds // len(spec.aspects)).tolist(), first.tolist(), strict=True)
+        targets = [
+            target_size(sizes[size][0], sizes[size][1], spec, draws[row]) for size, row in of_kind
+        ]
+    else:
+        targets = [target_size(w, h, spec) for w, h in sizes]
     buckets = sorted(set(targets))
     labels = np.array([buckets.index(t) for t in targets], dtype=np.int64)
     return [f"{w}x{h}" for w, h in buckets], labels[inverse]

@@ -10,7 +10,8 @@ from trainer.data.datasets import index_of
 from trainer.data.funnel import PAIRING, Funnel
 from trainer.data.index import Index
 from trainer.data.pairs import orphans, pair
-from trainer.data.table import Table, make_table
+from trainer.data.selection import make_table
+from trainer.data.table import Table
 from trainer.data.task import Task
 from trainer.findings import finding
 
@@ -36,7 +37,9 @@ def scan(task: Task, dataset: Dataset) -> Table:
     index = index_of(task.root, dataset.source, dataset.kind)
     if task.config.data.scan == "auto" or not index.generation:
         index.scan(tick)
-    index.hash_contents(dataset.min_size, tick)
+    index.hash_contents(dataset.geometry.min_size, tick)
+    if dataset.geometry.position == "face":
+        index.find_faces(dataset.background, tick)
     table, funnel = _table(index, dataset)
     task.funnels[dataset.id] = funnel
     progress(funnel.found, funnel.found)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.dataset import Dataset
 from trainer.data.funnel import Funnel, Loss
+from trainer.data.selection import with_reference_sizes
 from trainer.data.strings import Strings
 from trainer.data.table import Table
 
@@ -35,7 +36,6 @@ def tag_of(dataset: Dataset, generation: int) -> str:
         dataset.role,
         dataset.caption.model_dump(exclude_defaults=True),
         dataset.missing_caption,
-        dataset.min_size,
         dataset.max_samples,
         dataset.geometry,
         dataset.video.model_dump(exclude_defaults=True),
@@ -57,8 +57,9 @@ def save(path: Path, tag: str, table: Table, funnel: Funnel) -> None:
         "locator": _texts(table.locators),
         "text": _texts(table.file_texts),
     }
-    if len(table.moving):
-        columns["moving"] = _plain(pa.binary(40), table.moving)
+    for name, values, size in (("moving", table.moving, 40), ("focus", table.focus, 16)):
+        if len(values):
+            columns[name] = _plain(pa.binary(size), values)
     head = {
         "tag": tag,
         "columns_digest": table.columns_digest.hex(),
@@ -90,14 +91,18 @@ def load(path: Path, tag: str, dataset: Dataset) -> tuple[Table, Funnel] | None:
     except (pa.ArrowInvalid, OSError, ValueError, IndexError):
         return None  # damaged or unfinished: made anew
     count = batch.num_rows
-    moving = np.empty((0, 5))
-    if "moving" in reader.schema.names:
-        moving = _values(batch.column("moving"), np.float64).reshape(count, 5)
+    moving, focus = (
+        _values(batch.column(name), np.float64).reshape(count, width)
+        if name in reader.schema.names
+        else np.empty((0, width))
+        for name, width in (("moving", 5), ("focus", 2))
+    )
     table = Table(
         dataset=dataset,
         ids=_values(batch.column("id"), np.int64),
         sizes=_values(batch.column("size"), np.int32).reshape(count, 2),
         moving=moving,
+        focus=focus,
         contents=_values(batch.column("content"), np.uint8).reshape(count, KEY_BYTES),
         relpaths=_strings(batch.column("relpath")),
         locators=_strings(batch.column("locator")),
@@ -110,7 +115,7 @@ def load(path: Path, tag: str, dataset: Dataset) -> tuple[Table, Funnel] | None:
         stage: Loss(loss["count"], [(name, reason) for name, reason in loss["examples"]])
         for stage, loss in told.pop("lost").items()
     }
-    return table, Funnel(**told, lost=lost)
+    return with_reference_sizes(table), Funnel(**told, lost=lost)
 
 
 def _plain(kind: Any, values: NDArray[Any]) -> Any:

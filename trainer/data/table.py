@@ -6,7 +6,6 @@ into an `Item` only where a sample is encoded or trained on.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,12 +16,10 @@ from numpy.typing import NDArray
 
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.dataset import Dataset, PartnerSpec, Role
-from trainer.data.funnel import Funnel
-from trainer.data.geometry import MIDDLE, Draw, Placement, drawn, place, place_like
-from trainer.data.index import Row
+from trainer.data.geometry import MIDDLE, Draw, Focus, Placement, drawn, place, place_like
 from trainer.data.item import Item
 from trainer.data.probe import Facts
-from trainer.data.strings import Packer, Strings, column
+from trainer.data.strings import Strings
 
 Ints = NDArray[np.int64]
 
@@ -48,6 +45,7 @@ class Table:
     ids: Ints
     sizes: NDArray[np.int32]  # [n, 2] width, height
     moving: NDArray[np.float64]  # [n, 5] frames, fps, seconds, channels, rate; [0, 5] for pictures
+    focus: NDArray[np.float64]  # [n, 2] centre of the largest face, NaN without; [0, 2] if not used
     contents: NDArray[np.uint8]  # [n, KEY_BYTES]
     relpaths: Strings
     locators: Strings
@@ -73,7 +71,17 @@ class Table:
     def placement(self, row: int, crop: int = 0) -> Placement:
         """Where the sample goes with crop number `crop`."""
         width, height = map(int, self.sizes[row])
-        return place(width, height, self.dataset.geometry, self.draw(row, crop))
+        draw = self.draw(row, crop)
+        return place(width, height, self.dataset.geometry, draw, self._focus(row))
+
+    def draw(self, row: int, crop: int = 0) -> Draw:
+        """What is random in the placement of a sample."""
+        return draw_of(self.dataset, self.content(row), crop)
+
+    def _focus(self, row: int) -> Focus | None:
+        if not len(self.focus) or np.isnan(self.focus[row, 0]):
+            return None
+        return float(self.focus[row, 0]), float(self.focus[row, 1])
 
     def item(self, row: int, crop: int = 0) -> Item:
         """The sample of a row with its partners."""
@@ -110,14 +118,6 @@ class Table:
         assert placement is not None, "pairing keeps only partners of the sample's shape"
         return other._item(there, placement)
 
-    def draw(self, row: int, crop: int = 0) -> Draw:
-        """What is random in a crop. It follows the picture, not its name: renaming a file or a
-        dataset must not encode it again."""
-        geometry = self.dataset.geometry
-        if not (geometry.moved or geometry.varied):
-            return MIDDLE
-        return drawn(self.dataset.seed, int.from_bytes(self.content(row), "little"), crop)
-
     def items(self, rows: Iterable[int] | None = None) -> Iterator[Item]:
         """Samples in all their crops."""
         for row in range(len(self)) if rows is None else rows:
@@ -131,6 +131,7 @@ class Table:
             ids=self.ids[rows],
             sizes=self.sizes[rows],
             moving=self.moving[rows] if len(self.moving) else self.moving,
+            focus=self.focus[rows] if len(self.focus) else self.focus,
             contents=self.contents[rows],
             relpaths=self.relpaths.take(rows),
             locators=self.locators.take(rows),
@@ -162,8 +163,9 @@ class Table:
     @cached_property
     def columns_digest(self) -> bytes:
         hasher = blake2b(digest_size=KEY_BYTES)
-        for values in (self.ids, self.sizes, self.moving, self.contents, self.file_texts.ends):
+        for values in (self.ids, self.sizes, self.moving, self.focus, self.contents):
             hasher.update(np.ascontiguousarray(values).tobytes())
+        hasher.update(self.file_texts.ends.tobytes())
         hasher.update(self.file_texts.packed)
         return hasher.digest()
 
@@ -188,59 +190,9 @@ class Table:
         return (*settings, changed) if changed else settings
 
 
-def sample_id(dataset: str, relpath: str) -> int:
-    """63-bit number of a sample: its name, not its position."""
-    digest = blake2b(f"{dataset}/{relpath}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-def make_table(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Table:
-    """Pass the rows of an index through the funnel; what is left becomes the table."""
-    ids, sizes, moving, contents = array("q"), array("i"), array("d"), bytearray()
-    relpaths, locators, file_texts = Packer(), Packer(), Packer()
-    for row in _usable(dataset, rows, funnel):
-        assert row.content is not None
-        ids.append(sample_id(dataset.id, row.relpath))
-        sizes.extend(row.facts[:2])
-        if dataset.kind != "image":
-            moving.extend(row.facts[2:])
-        contents += row.content
-        relpaths.add(row.relpath)
-        locators.add(row.locator)
-        file_texts.add(row.text or "")
-    table = Table(
-        dataset=dataset,
-        ids=column(ids),
-        sizes=np.array(sizes, dtype=np.int32).reshape(-1, 2),
-        moving=np.array(moving, dtype=np.float64).reshape(-1, 5),
-        contents=np.frombuffer(contents, dtype=np.uint8).reshape(-1, KEY_BYTES),
-        relpaths=relpaths.done(),
-        locators=locators.done(),
-        file_texts=file_texts.done(),
-    )
-    if dataset.max_samples is not None and len(table) > dataset.max_samples:
-        table = table.take(np.sort(np.argsort(table.ids)[: dataset.max_samples]))
-    funnel.used = len(table)
-    return table
-
-
-def _usable(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Iterator[Row]:
-    for row in rows:
-        funnel.found += 1
-        facts = row.facts
-        small = dataset.kind != "audio" and min(facts.width, facts.height) < dataset.min_size
-        if row.reason is not None or (row.content is None and not small):
-            funnel.lose("unreadable", row.relpath, row.reason or "it changed during the scan")
-            continue
-        funnel.readable += 1
-        if small:
-            funnel.lose("small", row.relpath, f"{facts.width} x {facts.height}")
-            continue
-        funnel.large_enough += 1
-        if not dataset.captions(row.relpath, row.text):
-            kind = "uncaptioned" if row.text_reason is None else "bad caption"
-            why = row.text_reason or "there is no caption file beside it"
-            funnel.lose(kind, row.relpath, why)
-            continue
-        funnel.captioned += 1
-        yield row
+def draw_of(dataset: Dataset, content: bytes, crop: int = 0) -> Draw:
+    """The draws of a crop follow the picture, not its name: renaming a file or a dataset must
+    not encode it again."""
+    if not (dataset.geometry.moved or dataset.geometry.varied):
+        return MIDDLE
+    return drawn(dataset.seed, int.from_bytes(content, "little"), crop)

@@ -19,9 +19,10 @@ from trainer.data.geometry import GeometrySpec, Placement
 from trainer.data.index import Row
 from trainer.data.plan import demand_batches, make_plan, remarks
 from trainer.data.probe import Facts
+from trainer.data.selection import make_table, sample_id
 from trainer.data.sources.local import Folder
 from trainer.data.strings import pack
-from trainer.data.table import Table, make_table, sample_id
+from trainer.data.table import Table
 from trainer.errors import DataError
 
 DATASET = Dataset(
@@ -100,7 +101,8 @@ def test_packed_texts_come_back(texts, data):
 
 def test_every_lost_picture_has_its_stage_and_reason():
     """The funnel counts stage by stage and names who was lost where."""
-    dataset = replace(DATASET, min_size=50, missing_caption="skip")
+    geometry = replace(DATASET.geometry, min_size=50)
+    dataset = replace(DATASET, geometry=geometry, missing_caption="skip")
     funnel = Funnel("a", "/data/a")
     rows = [
         row("broken", reason="the file is empty", content=None),
@@ -258,7 +260,7 @@ def test_hash_covers_pictures_and_captions_but_not_the_place():
     """Other bytes, another caption, another file: another hash. A moved folder: the same."""
     base = make_plan([table(row("p"), row("q"))]).plan_hash
     elsewhere = Folder(Path("/elsewhere"), "image", None)
-    moved = replace(DATASET, source=elsewhere, max_samples=9, min_size=3)
+    moved = replace(DATASET, source=elsewhere, max_samples=9)
     assert make_plan([table(row("p"), row("q"), dataset=moved)]).plan_hash == base
     for other in (row("q", content=b"!" * 16), row("q", text="a dog"), row("r")):
         assert make_plan([table(row("p"), other)]).plan_hash != base
