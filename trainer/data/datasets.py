@@ -76,8 +76,7 @@ def _geometry(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> 
         aspects=tuple(crop.aspects),
         weights=tuple(crop.weights),
         position=crop.position,
-        downsample=large
-        and Downsample(parse_resolution(large.above), parse_resolution(large.to)),
+        downsample=large and Downsample(parse_resolution(large.above), parse_resolution(large.to)),
         min_size=dataset.min_size or 1,
         min_aspect=dataset.min_aspect,
         max_aspect=dataset.max_aspect,
