@@ -7,32 +7,47 @@ sample or the process. Equal captions share their variants, and so does the cach
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
 
 from trainer.config.schema.captions import ShuffleConfig
 from trainer.rng import stream_seed
 
+TRIES = 16  # for each order that is wanted, until one is found that is not there yet
+
 _SENTENCE = re.compile(r"\.(?:\s+|$)")  # "1.5" is no end of a sentence
 
 
 def orders(caption: str, config: ShuffleConfig) -> list[str]:
-    """The caption as it is written (with `include_original`) and in other orders.
+    """The caption as it is written (with `include_original`) and `variants` other orders, or as
+    many as there are.
 
     The first `keep` tags stay where they are; a caption with fewer than two others comes back
-    alone and unchanged. Orders that come out alike are listed once.
+    alone and unchanged.
     """
     tags, ending = _tags(caption, config.separator)
     first, rest = tags[: config.keep], tags[config.keep :]
     if len(rest) < 2:
         return [caption]
-    made = [caption] if config.include_original else []
-    number = int.from_bytes(blake2b(caption.encode(), digest_size=8).digest(), "little")
     glue = {"comma": ", ", "space": " ", "period": ". "}[config.separator]
-    for variant in range(config.variants):
-        keys = [stream_seed(number, place, variant, "caption-order") for place in range(len(rest))]
-        shuffled = [rest[place] for place in sorted(range(len(rest)), key=keys.__getitem__)]
-        made.append(glue.join(first + shuffled) + ending)
-    return list(dict.fromkeys(made))
+    made = [caption] if config.include_original else []
+    seen = [rest] if config.include_original else []
+    for order in _drawn(caption, rest, config.variants):
+        if len(seen) - config.include_original == config.variants:
+            break
+        if order not in seen:
+            seen.append(order)
+            made.append(glue.join(first + order) + ending)
+    return made
+
+
+def _drawn(caption: str, tags: list[str], wanted: int) -> Iterator[list[str]]:
+    """Orders, some of them repeatedly: enough to meet all that there are of few tags."""
+    number = int.from_bytes(blake2b(caption.encode(), digest_size=8).digest(), "little")
+    places = range(len(tags))
+    for draw in range(TRIES * (wanted + 1)):
+        keys = [stream_seed(number, place, draw, "caption-order") for place in places]
+        yield [tags[place] for place in sorted(places, key=keys.__getitem__)]
 
 
 def _tags(caption: str, separator: str) -> tuple[list[str], str]:

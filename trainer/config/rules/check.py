@@ -6,12 +6,23 @@ adds the place where that key was set. Rules see a structurally valid configurat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
-from trainer.config.rules import adapter, data, kinds, length, model, noise, optimizer, validation
+from trainer.config.rules import (
+    adapter,
+    captions,
+    data,
+    geometry,
+    kinds,
+    length,
+    model,
+    noise,
+    optimizer,
+    validation,
+)
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
@@ -29,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,
+    *geometry.RULES,
+    *captions.RULES,
     *validation.RULES,
 )
 
@@ -39,9 +52,18 @@ def check_rules(config: JobConfig, place: Callable[[str], Origin]) -> list[Findi
     if family not in catalog.FAMILIES:
         return [_unknown_family(family, place("model.family").where)]
     facts = catalog.family_facts(family)
-    return [
-        _finding(problem, place(problem.key)) for rule in RULES for problem in rule(config, facts)
-    ]
+    found = (problem for rule in RULES for problem in rule(config, facts))
+    return [_finding(problem, place(problem.key)) for problem in _once(found)]
+
+
+def _once(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Several datasets may inherit what is wrong with one setting."""
+    seen: set[tuple[str, str, str]] = set()
+    for problem in problems:
+        identity = (problem.code, problem.key, problem.message)
+        if identity not in seen:
+            seen.add(identity)
+            yield problem
 
 
 def _finding(problem: Problem, origin: Origin) -> Finding:

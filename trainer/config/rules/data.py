@@ -51,49 +51,6 @@ def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             )
 
 
-def prompts_given(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    for key, caption in _captions(config):
-        if caption.source == "instanceprompt" and not caption.prompt:
-            yield Problem(
-                code="CFG082",
-                key=f"{key}.prompt",
-                message="instanceprompt without a prompt",
-                fix='add prompt = "a photo of …"',
-            )
-        if caption.prepend and not caption.prompt:
-            yield Problem(
-                code="CFG083",
-                key=f"{key}.prepend",
-                message="nothing to put in front of captions",
-                fix="add prompt, or remove prepend",
-            )
-        if caption.prompt and caption.source != "instanceprompt" and not caption.prepend:
-            yield Problem(
-                code="CFG084",
-                key=f"{key}.prompt",
-                level="warn",
-                idle=True,
-                message=f"the prompt has no effect with source {caption.source}",
-                fix="set prepend = true, or remove prompt",
-            )
-        if caption.dropout > 0.5:
-            yield Problem(
-                code="CFG085",
-                key=f"{key}.dropout",
-                level="warn",
-                message=f"{caption.dropout:.0%} of the draws train without a caption",
-                why="the model forgets to listen to the text",
-                fix="0.05 to 0.15 is usual",
-            )
-
-
-def _captions(config: JobConfig):
-    yield "data.defaults.caption", config.data.defaults.caption
-    for index, dataset in enumerate(config.data.datasets):
-        if dataset.caption is not None:
-            yield f"data.datasets[{index}].caption", dataset.caption
-
-
 def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     smallest = 4 * facts.spatial_factor
     for key, text in resolutions(config):
@@ -108,7 +65,7 @@ def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
 
 
 def resolution_aligned(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    multiple = facts.pixel_multiple
+    multiple = config.data.align or facts.pixel_multiple
     for key, text in resolutions(config):
         edge = parse_resolution(text).square
         if edge % multiple:
@@ -167,31 +124,13 @@ def same_pictures_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
             )
 
 
-def caption_files_read(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if "missing_caption" not in config.data.model_fields_set or not config.data.datasets:
-        return
-    shared = config.data.defaults.caption
-    sources = {(d.caption or shared).source for d in config.data.datasets}
-    if "textfile" not in sources:
-        yield Problem(
-            code="CFG098",
-            key="data.missing_caption",
-            idle=True,
-            message="no dataset reads caption files, so none can be missing",
-            fix="remove data.missing_caption",
-            patch={"data.missing_caption": None},
-        )
-
-
 RULES = (
     some_data,
     ids_unique,
     folders_exist,
-    prompts_given,
     resolution_big_enough,
     resolution_aligned,
     enough_for_a_batch,
     measured_once,
     same_pictures_once,
-    caption_files_read,
 )

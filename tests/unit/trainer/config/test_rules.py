@@ -26,6 +26,23 @@ MASKED = "{id = 'a', path = 'a', conditioning = [{dataset = 'm'}]}"
 MASKS = "{id = 'm', path = 'b', role = 'mask'}"
 EVAL = "{id = 'e', path = 'b', role = 'eval'"
 
+CAPTION, CROP = "data.defaults.caption", "data.defaults.crop"
+TABLE = "data.datasets = [{id='a', source={kind='table', path='base.ckpt'}}]"
+
+
+B = "{id='b', path='b'}"
+
+
+def _one(more: str, *others: str) -> str:
+    """A dataset with something more, and other datasets."""
+    datasets = ", ".join((f"{{id='a', path='a', {more}}}", *others))
+    return f"data.datasets = [{datasets}]"
+
+
+def _large(above: str, to: str) -> str:
+    return _one(f"downsample={{above='{above}', to='{to}'}}")
+
+
 # code -> (lines that break the rule, lines that do not)
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG011": [("model.family = 'fluxx'", FLUX)],
@@ -241,6 +258,115 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (
             "data.missing_caption = 'skip'; data.defaults.caption.source = 'filename'",
             "data.missing_caption = 'skip'",
+        )
+    ],
+    "CFG140": [
+        (f"{CROP}.aspect = 'random'", f"{CROP} = {{aspect='random', aspects=[1.0, 1.5]}}"),
+        (
+            _one("crop={aspect='closest'}"),
+            f"{CROP}.aspects = [1]; " + _one("crop={aspect='closest'}"),
+        ),
+    ],
+    "CFG141": [
+        (f"{CROP}.aspects = [1.0]", f"{CROP} = {{aspect='closest', aspects=[1.0]}}"),
+        (
+            f"{CROP} = {{aspect='closest', aspects=[1.0], weights=[1.0]}}",
+            f"{CROP} = {{aspect='random', aspects=[1.0], weights=[1.0]}}",
+        ),
+        (f"{CROP}.variants = 2", f"{CROP} = {{variants=2, position='random'}}"),
+    ],
+    "CFG142": [
+        (
+            f"{CROP} = {{aspect='random', aspects=[1.0, 2.0], weights=[1.0]}}",
+            f"{CROP} = {{aspect='random', aspects=[1.0, 2.0], weights=[1.0, 0.0]}}",
+        ),
+        (
+            f"{CROP} = {{aspect='random', aspects=[1.0], weights=[0.0]}}",
+            f"{CROP} = {{aspect='random', aspects=[1.0], weights=[0.1]}}",
+        ),
+    ],
+    "CFG143": [
+        (
+            f"{CROP} = {{aspect='closest', aspects=[0.0]}}",
+            f"{CROP} = {{aspect='closest', aspects=[0.25, 4.0]}}",
+        )
+    ],
+    "CFG144": [(_large("4mp", "5mp"), _large("4mp", "4mp"))],
+    "CFG145": [(_large("4mp", "1024px2"), _large("4mp", "1025px2"))],
+    "CFG146": [
+        (
+            "data.datasets = [{id='a', path='a', min_aspect=1.5, max_aspect=1.0}]",
+            "data.datasets = [{id='a', path='a', min_aspect=1.0, max_aspect=1.0}]",
+        )
+    ],
+    "CFG147": [
+        ("data.align = 40", "data.align = 48"),
+        (f"{SD}; data.align = 60", f"{SD}; data.align = 40"),
+    ],
+    "CFG148": [
+        (
+            "data.datasets = [{id='a', path='a'}, {id='s', path='b', kind='audio', min_size=9}]",
+            "data.datasets = [{id='a', path='a', min_size=9}]",
+        ),
+        (
+            f"data.datasets = [{MASKED}, {{id='m', path='b', role='mask', resolution=512}}]",
+            f"data.datasets = [{MASKED}, {{id='m', path='b', role='mask', min_size=64}}]",
+        ),
+    ],
+    "CFG149": [
+        (f"data.geometry = 'reference'; {_large('4mp', '2mp')}", _large("4mp", "2mp")),
+    ],
+    "CFG150": [
+        (f"{CAPTION}.filters = ['ok', 's/(/x/']", f"{CAPTION}.filters = ['(', 's/a/b/i']"),
+    ],
+    "CFG151": [(f"{CAPTION}.template = '{{captoin}}'", f"{CAPTION}.template = '{{caption}}'")],
+    "CFG152": [
+        (
+            f"{CAPTION}.template = 'a {{name}}'",
+            f"{CAPTION} = {{template='a {{name}}', source='filename'}}",
+        )
+    ],
+    "CFG153": [
+        (f"{CAPTION} = {{source='json', suffix='.caption'}}", f"{CAPTION}.suffix = '.caption'"),
+        (
+            f"{CAPTION} = {{source='json', split_lines=false}}",
+            f"{CAPTION}.split_lines = false; " + _one("caption={source='json'}", B),
+        ),
+        (f"{CAPTION}.column = 'text'", f"{CAPTION} = {{source='json', column='text'}}"),
+        (
+            f"{CAPTION} = {{source='json', fallback_column='text'}}",
+            f"{CAPTION} = {{source='table', fallback_column='text'}}; {TABLE}",
+        ),
+        (
+            f"{CAPTION} = {{source='instanceprompt', prompt='x', prepend=true}}",
+            f"{CAPTION} = {{prompt='x', prepend=true}}",
+        ),
+        (
+            f"data.datasets = [{{id='a', path='a'}}, {EVAL}, caption={{dropout=0.1}}}}]",
+            f"{CAPTION}.dropout = 0.1; data.datasets = [{{id='a', path='a'}}, {EVAL}}}]",
+        ),
+    ],
+    "CFG154": [(f"{CAPTION}.source = 'table'", f"{CAPTION}.source = 'table'; {TABLE}")],
+    "CFG155": [
+        (
+            f"{CAPTION} = {{source='filename', shuffle={{}}}}",
+            f"{CAPTION} = {{source='filename', shuffle={{separator='space'}}}}",
+        )
+    ],
+    "CFG156": [
+        (
+            f"{CAPTION}.suffix = '.a'; " + _one("caption={suffix='.b'}"),
+            f"{CAPTION}.suffix = '.a'; " + _one("caption={dropout=0.1}"),
+        ),
+        (
+            f"{CROP}.position = 'corner'; " + _one("crop={position='random'}"),
+            f"{CROP}.position = 'corner'; " + _one("crop={position='random'}", B),
+        ),
+    ],
+    "CFG157": [
+        (
+            f"data.datasets = [{MASKED}, {MASKS[:-1]}, caption={{dropout=0.1}}}}]",
+            f"data.datasets = [{MASKED}, {MASKS}]",
         )
     ],
     "CFG160": [

@@ -302,6 +302,14 @@ def test_the_written_order_comes_first_or_not_at_all():
     assert caption not in orders(caption, ShuffleConfig(variants=5, include_original=False))
 
 
+def test_as_many_orders_are_made_as_asked_for_or_as_there_are():
+    """Of three tags there are five orders besides the written one, of equal tags none."""
+    for asked, made in ((1, 2), (4, 5), (5, 6), (9, 6)):
+        assert len(orders("a, b, c", ShuffleConfig(variants=asked))) == made
+    assert orders("a, a, a", ShuffleConfig(variants=3)) == ["a, a, a"]
+    assert len(orders("a, b", ShuffleConfig(variants=9, include_original=False))) == 2
+
+
 def test_more_orders_do_not_change_the_first_ones():
     """Raising the count encodes only what is new."""
     few, many = (orders("a, b, c, d, e", ShuffleConfig(variants=n)) for n in (3, 9))
