@@ -160,8 +160,9 @@ class Course:
                 own = [i for i, x in enumerate(self.lanes) if x.pool.dataset == dataset]
                 order = np.repeat(np.array(own, dtype=np.uint32), [counts[i] for i in own])
                 name = f"course:{dataset}:{self.lanes[own[0]].size}:{self.first_epoch}"
-                shuffle = permutation(stream_seed(self.seed, 0, epoch, name), len(order))
-                orders.append(order[shuffle])
+                if len(own) > 1:  # a permutation takes time, and of equal labels changes nothing
+                    order = order[permutation(stream_seed(self.seed, 0, epoch, name), len(order))]
+                orders.append(order)
             turns.append(interleaved(orders))
         labels = interleaved(turns)
         return labels, _running_count(labels, len(self.lanes))
@@ -193,7 +194,8 @@ def interleaved(orders: Sequence[Numbers]) -> Numbers:
 
 def _running_count(labels: Numbers, num_labels: int) -> Numbers:
     """For each element, how many equal ones come before it."""
-    order = np.argsort(labels, kind="stable")
+    narrow = np.uint16 if num_labels <= 1 << 16 else np.uint32  # 16 bits are sorted by radix
+    order = np.argsort(labels.astype(narrow), kind="stable")
     counts = np.bincount(labels, minlength=num_labels)
     first = np.repeat(np.cumsum(counts) - counts, counts)
     running = np.empty(len(labels), dtype=np.uint32)

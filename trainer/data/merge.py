@@ -61,7 +61,11 @@ def kept(old: Bucket, new: Bucket) -> float:
 
 
 def merge_remark(
-    dataset: str, where: str, counts: Mapping[Bucket, int], moved: Mapping[Bucket, Bucket], size: int
+    dataset: str,
+    where: str,
+    counts: Mapping[Bucket, int],
+    moved: Mapping[Bucket, Bucket],
+    size: int,
 ) -> Finding | None:
     """What merging did to the buckets of a dataset; None when it had nothing to do."""
     gone = sum(counts[bucket] for bucket in moved)

@@ -34,7 +34,7 @@ def mix_remarks(
             where="data.datasets",
             why="each sample is trained on `repeats` times an epoch, so the sides cannot take "
             "turns one by one",
-            fix='set data.mix = "stream", which cycles strictly, or even the sides out with repeats',
+            fix='set data.mix = "stream", which cycles strictly, or even them out with repeats',
             level="warn",
         )
     ]

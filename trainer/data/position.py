@@ -8,12 +8,24 @@ samples) a new one begins where the streams stand, so nothing is repeated or los
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from trainer.data.course import Course, Lane, Pool
-from trainer.data.timeline import Place, Setup
+from trainer.data.setup import Setup
 from trainer.errors import DataError
 from trainer.findings import Finding, finding
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands before a micro-step: per pool the next stream position and its cycle."""
+
+    micro_step: int
+    step: int
+    epoch: int
+    positions: tuple[int, ...]
+    cycles: tuple[int, ...]
 
 
 def record(place: Place, pools: tuple[Pool, ...]) -> dict[str, Any]:
@@ -72,7 +84,8 @@ def _from_segments(setup: Setup, segments: list[list[int]]) -> Place:
         ]
         epoch, streams = Course(tuple(lanes), setup.seed, epoch).standing(count)
         for number, pool in enumerate(setup.pools):
-            origins[number] = streams.get(number, (max(origins[number], epoch * pool.entries), 0))[0]
+            unfilled = max(origins[number], epoch * pool.entries)
+            origins[number] = streams.get(number, (unfilled, epoch))[0]
     micro_step = sum(count for _, count in past)
     cycles = (epoch,) * len(origins)
     return Place(micro_step, micro_step // setup.accumulate, epoch, tuple(origins), cycles)

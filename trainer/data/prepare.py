@@ -20,6 +20,7 @@ from trainer.data.batch import Batch
 from trainer.data.datasets import datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
+from trainer.data.part import parts_of
 from trainer.data.phases import (
     Emit,
     Task,
@@ -30,7 +31,6 @@ from trainer.data.phases import (
     scan,
     validation_texts,
 )
-from trainer.data.part import parts_of
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler
 from trainer.findings import Finding

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from trainer.data.course import Pool, shuffled_entries
 from trainer.data.part import Mix, Part
 from trainer.data.position import beginning, record
-from trainer.data.timeline import Setup, Timeline
+from trainer.data.setup import Setup
+from trainer.data.timeline import Timeline
 
 PAD_VISIT = 1 << 40  # added to the visit number of a sample that only fills up a batch
 

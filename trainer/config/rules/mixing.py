@@ -24,11 +24,11 @@ def _drawn(config: JobConfig) -> list[tuple[str, DatasetConfig]]:
 
 def weights_and_repeats_used(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     stream = config.data.mix == "stream"
-    idle, used, code = ("repeats", "weight", "CFG131") if stream else ("weight", "repeats", "CFG130")
+    idle, used = ("repeats", "weight") if stream else ("weight", "repeats")
     for key, dataset in _drawn(config):
         if idle in dataset.model_fields_set:
             yield Problem(
-                code=code,
+                code="CFG131" if stream else "CFG130",
                 key=f"{key}.{idle}",
                 idle=True,
                 message=f'{idle} has no effect with mix = "{config.data.mix}"',
@@ -50,9 +50,9 @@ def schedule_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
                 yield Problem(
                     code="CFG132",
                     key=f"{key}.active.to_{unit}",
-                    message=f"dataset {dataset.id} ends at {unit} {end}, before it begins at {start}",
+                    message=f"dataset {dataset.id} begins at {unit} {start} and ends at {end}",
                     why="it would never take part",
-                    fix=f"to_{unit} is the first {unit} without it: make it larger than from_{unit}",
+                    fix=f"to_{unit} is the first {unit} without it; it must be after from_{unit}",
                 )
 
 
@@ -158,9 +158,8 @@ def epochs_go_on(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         yield Problem(
             code="CFG137",
             key=f"{key}.active",
-            message=f'with mix = "stream" epochs are rounds of the first dataset, {main.id}, and it '
-            "stops taking part",
-            why=f"{epochs} epochs might never be reached",
+            message=f"epochs are rounds of the first dataset, {main.id}, and it stops taking part",
+            why=f'with mix = "stream" {epochs} epochs might never be reached',
             fix="set train.steps instead of train.epochs, or put a dataset first that stays",
         )
 

@@ -32,7 +32,6 @@ def two(one: str, other: str = "") -> str:
     return f"data.datasets = [{first}, {{id='b', path='b'{other and ', '}{other}}}]"
 
 
-
 # code -> (lines that break the rule, lines that do not)
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG011": [("model.family = 'fluxx'", FLUX)],

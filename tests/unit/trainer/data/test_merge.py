@@ -19,8 +19,8 @@ def test_who_moves_is_small_and_lands_in_a_full_bucket(counts, size):
     moved = merges(counts, size)
     held = dict(counts)
     for old, new in moved.items():
-        assert counts[old] and counts[new]
-        assert counts[old] < size
+        assert 0 < counts[old] < size
+        assert counts[new]
         assert kept(old, new) >= KEPT
         assert new not in moved
         held[new] += held.pop(old)

@@ -107,10 +107,10 @@ def test_each_dataset_has_its_batch_size(mixture):
 def test_epochs_of_unequal_batches_are_whole(mixture):
     """Over six epochs (all leftovers used up) each sample is drawn six times its repeats."""
     sampler = mixture.sampler()
-    drawn = Counter((p, r) for p, r, _ in entries(map(sampler.draw, range(sampler.micro_steps_until(6)))))
-    assert drawn == {
-        (i, row): 6 * pool.repeats for i, pool in enumerate(mixture.pools) for row in range(pool.rows)
-    }
+    draws = map(sampler.draw, range(sampler.micro_steps_until(6)))
+    drawn = Counter((p, r) for p, r, _ in entries(draws))
+    for number, pool in enumerate(mixture.pools):
+        assert all(drawn[number, row] == 6 * pool.repeats for row in range(pool.rows))
 
 
 def test_large_and_small_batches_end_together():

@@ -75,7 +75,7 @@ def test_who_stays_until_the_last_epoch_stays_for_the_last_step(root):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_loader_follows_weights_and_batch_sizes(root, workers):
-    """Three batches of two, then one of three; resumed in the middle; with any number of threads."""
+    """Three batches of two, then one of three; resumed in the middle; any number of threads."""
     sizes = {"a": {"weight": 3.0}, "b": {"batch_size": 3}, "mix": "stream"}
     config = config_of(root, **sizes)
     made = prepared(config)

@@ -33,7 +33,11 @@ ORDERS = {
     ("pad", 3): (141, "987c8203965cff92"),
     ("pad", 4): (108, "1443d269d927261a"),
 }
-CHANGING_RANKS = {"carry": "1d55c823d4c89654", "drop": "dce7f57fb15adce3", "pad": "c8f6040a2c33b2fb"}
+CHANGING_RANKS = {
+    "carry": "1d55c823d4c89654",
+    "drop": "dce7f57fb15adce3",
+    "pad": "c8f6040a2c33b2fb",
+}
 
 
 @pytest.mark.parametrize(("leftover", "size"), ORDERS)

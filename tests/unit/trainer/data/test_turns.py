@@ -34,7 +34,7 @@ def test_every_prefix_is_in_proportion(weights, slots):
 @fast
 @given(weights, st.data())
 def test_a_slot_is_found_directly(weights, data):
-    """Counts, their inverse and the draw before agree with a walk from the start, across periods."""
+    """Counts, their inverse and the member agree with a walk from the start, across periods."""
     walked = Rota(weights)
     slots = data.draw(st.integers(1, min(3 * walked.period, 500)))
     order = [walked.at(slot) for slot in range(slots)]
