@@ -185,6 +185,18 @@ CODES: dict[str, str] = {
     "CFG162": "The overlay file of a dataset does not exist.",
     "CFG163": "Batches are to be prepared ahead, but there are no workers to do so.",
     "CFG164": "A setting on partners of samples is set, but no dataset has such partners.",
+    "CFG130": "A dataset has a weight, but data.mix is epoch: repeats decide there.",
+    "CFG131": "A dataset has repeats, but data.mix is stream: weights decide there.",
+    "CFG132": "The schedule of a dataset (active) ends before it begins.",
+    "CFG133": "The schedules of the datasets leave a time in which none is active.",
+    "CFG134": "A dataset becomes active only after the end of the run.",
+    "CFG135": "A slider has only one side.",
+    "CFG136": "A setting of drawing (weight, batch_size, active, slider, timestep_offset) is given to "
+    "a dataset that no training batches are drawn from.",
+    "CFG137": "Epochs are to end the run, but with data.mix stream they are rounds of the first "
+    "dataset, which stops taking part.",
+    "CFG138": "The weight of a dataset is so small beside the others, or so large, that its share "
+    "cannot be dealt out.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "
@@ -209,6 +221,15 @@ CODES: dict[str, str] = {
     "DAT017": "Clips or recordings are shorter than the dataset's settings ask for.",
     "DAT018": "Samples have no partner of their name in a mask or conditioning dataset.",
     "DAT019": "A strict partner has another shape than its sample, so one box cannot cut both.",
+    "DAT060": "At some time of the run no dataset takes part: the schedules (active) leave a gap, or "
+    "what is left fills no batch and is dropped.",
+    "DAT061": "The sides of a slider have different numbers of batches in an epoch. All are trained "
+    "on, spread evenly, so now and then two batches of the larger side follow each other.",
+    "DAT062": "A run that was begun with one data.mix is continued with the other.",
+    "DAT063": "The run is to last a number of epochs that is never reached, because the dataset "
+    "whose rounds are the epochs (the first one, with mix stream) stops taking part.",
+    "DAT064": "Samples of buckets that fill no batch are cut to the nearest bucket (leftover merge), "
+    "or wait because no bucket is near enough.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

@@ -6,7 +6,6 @@ caches are complete. Afterwards the trainer works from plan and stores alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,9 @@ from trainer.data.caching import Stores, cache_samples, cache_text, validation_t
 from trainer.data.datasets import datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
+from trainer.data.part import parts_of
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
-from trainer.data.sampler import Sampler, segments_of
+from trainer.data.sampler import Sampler
 from trainer.data.scanning import scan_all
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
@@ -82,19 +82,33 @@ def prepare(
 def make_sampler(
     plan: Plan, config: JobConfig, state: Mapping[str, Any] | None = None, *, world: int = 1
 ) -> Sampler:
-    return Sampler(
+    """The order of samples; `state` is what a checkpoint kept of the loader. DataError when the
+    datasets' schedules leave a part of the run without data."""
+    sampler = Sampler(
         plan.pools,
         seed=config.job.seed,
         batch_size=config.train.batch_size,
         world=world,
-        segments=segments_of(state),
+        parts=parts_of(config, [table.dataset.id for table in plan.tables]),
+        mix=config.data.mix,
+        accumulate=config.train.accumulate,
+        state=state,
     )
+    if config.train.steps is not None:
+        sampler.demand_steps(config.train.steps)
+    return sampler
 
 
-def steps_in_epochs(prepared: Prepared, config: JobConfig, epochs: int) -> int:
+def steps_in_epochs(
+    prepared: Prepared,
+    config: JobConfig,
+    epochs: int,
+    state: Mapping[str, Any] | None = None,
+    *,
+    world: int = 1,
+) -> int:
     """Optimiser steps that cover the first `epochs` epochs."""
-    micro = make_sampler(prepared.plan_train, config).micro_steps_until(epochs)
-    return max(1, math.ceil(micro / config.train.accumulate))
+    return make_sampler(prepared.plan_train, config, state, world=world).steps_until(epochs)
 
 
 def make_loader(

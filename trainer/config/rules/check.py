@@ -18,6 +18,7 @@ from trainer.config.rules import (
     geometry,
     kinds,
     length,
+    mixing,
     model,
     noise,
     optimizer,
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     *kinds.RULES,
     *geometry.RULES,
     *captions.RULES,
+    *mixing.RULES,
     *validation.RULES,
 )
 

@@ -25,6 +25,14 @@ FEW = "{id='a', path='a', max_samples=3"
 MASKED = "{id = 'a', path = 'a', conditioning = [{dataset = 'm'}]}"
 MASKS = "{id = 'm', path = 'b', role = 'mask'}"
 EVAL = "{id = 'e', path = 'b', role = 'eval'"
+STREAM = "data.mix = 'stream'"
+
+
+def two(one: str, other: str = "") -> str:
+    """Two datasets with these settings."""
+    first = f"{{id='a', path='a'{one and ', '}{one}}}"
+    return f"data.datasets = [{first}, {{id='b', path='b'{other and ', '}{other}}}]"
+
 
 CAPTION, CROP = "data.defaults.caption", "data.defaults.crop"
 TABLE = "data.datasets = [{id='a', source={kind='table', path='base.ckpt'}}]"
@@ -411,6 +419,50 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "CFG105": [
         ("checkpoint.resume = 'never'; checkpoint.allow = ['seed']", "checkpoint.resume = 'never'")
+    ],
+    "CFG130": [(two("weight=2.0"), f"{STREAM}; {two('weight=2.0')}")],
+    "CFG131": [(f"{STREAM}; {two('repeats=2')}", two("repeats=2"))],
+    "CFG132": [
+        (two("active={from_step=9, to_step=9}"), two("active={from_step=9, to_step=10}")),
+        (two("active={from_epoch=2, to_epoch=1}"), two("active={from_epoch=1, to_epoch=2}")),
+    ],
+    "CFG133": [
+        (
+            two("active={to_step=40}", "active={from_step=41}"),
+            two("active={to_step=40}", "active={from_step=40}"),
+        ),
+        (two("active={from_step=1}", "active={from_step=2}"), two("active={from_step=1}")),
+        (two("active={to_step=40}", "active={to_step=99}"), two("active={to_step=100}")),
+        (
+            f"-train.steps; train.epochs = 9; {two('active={to_epoch=8}', 'active={to_epoch=1}')}",
+            f"-train.steps; train.epochs = 9; {two('active={to_epoch=8}', 'active={to_epoch=9}')}",
+        ),
+    ],
+    "CFG134": [(two("active={from_step=100}"), two("active={from_step=99}"))],
+    "CFG135": [
+        (two("slider=1.0", "slider=0.0"), two("slider=1.0", "slider=-0.5")),
+        (two("slider=-1.0"), two("slider=0.0")),
+    ],
+    "CFG136": [
+        (two("", "role='eval', weight=2.0"), two("", "role='eval'")),
+        (two("", "role='eval', active={to_step=3}"), two("", "active={to_step=3}")),
+    ],
+    "CFG137": [
+        (
+            f"-train.steps; train.epochs = 9; {STREAM}; {two('active={to_epoch=8}')}",
+            f"-train.steps; train.epochs = 9; {STREAM}; {two('', 'active={to_epoch=8}')}",
+        ),
+        (
+            f"-train.steps; train.epochs = 9; {STREAM}; {two('active={to_step=8}')}",
+            f"{STREAM}; {two('active={to_step=8}')}",
+        ),
+    ],
+    "CFG138": [
+        (
+            f"{STREAM}; {two('weight=1.0', 'weight=9e9')}",
+            f"{STREAM}; {two('weight=0.1', 'weight=9e2')}",
+        ),
+        (f"{STREAM}; {two('weight=inf')}", f"{STREAM}; {two('weight=1.0')}"),
     ],
     "DAT001": [
         ("data.datasets = [{id='a', path='none'}]", "data.datasets = [{id='a', path='a'}]"),

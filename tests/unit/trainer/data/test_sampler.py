@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.data.course import Course, Pool
-from trainer.data.sampler import Draw, Sampler, segments_of
+from trainer.data.course import Course, Lane, Pool
+from trainer.data.sampler import Draw, Sampler
 
 
 def _pools(leftover):
@@ -92,7 +92,7 @@ def test_resume_at_any_point_equals_the_uninterrupted_order(pools, size, seed, d
     expected = [whole.draw(t) for t in range(total)]
     cut = data.draw(st.integers(0, total))
     state = Sampler(pools, seed=seed, batch_size=size).state(cut)
-    resumed = Sampler(pools, seed=seed, batch_size=size, segments=segments_of(state))
+    resumed = Sampler(pools, seed=seed, batch_size=size, state=state)
     assert [resumed.draw(t) for t in range(state["micro_step"], total)] == expected[cut:]
     assert resumed.state(cut) == state
 
@@ -113,9 +113,9 @@ def test_any_position_is_reached_directly(pools, size, seed):
 def test_changing_ranks_repeats_and_loses_nothing(pools, seed, size, data):
     """1 -> 2 -> 1 ranks: together they consume each pool's stream without gap or overlap."""
     seen: list[tuple[int, int, int]] = []
-    segments, step = (), 0
+    state, step = None, 0
     for world in (1, 2, 1):
-        sampler = Sampler(pools, seed=seed, batch_size=size, world=world, segments=segments)
+        sampler = Sampler(pools, seed=seed, batch_size=size, world=world, state=state)
         for _ in range(data.draw(st.integers(0, 12))):
             draw = sampler.draw(step)
             for rank in range(world):
@@ -123,7 +123,7 @@ def test_changing_ranks_repeats_and_loses_nothing(pools, seed, size, data):
                 assert len(share.rows) == size
                 seen.extend(_entries([share]))
             step += 1
-        segments = segments_of(sampler.state(step))
+        state = sampler.state(step)
     assert len(seen) == len(set(seen))
     for i, pool in enumerate(pools):
         _assert_prefix([(r, v) for p, r, v in seen if p == i], pool)
@@ -144,7 +144,7 @@ def test_changing_ranks_keeps_the_epoch_complete_with_padding(pools, seed, data)
     """Whoever pads: at the end of the epoch every sample was drawn its repeats."""
     first = Sampler(pools, seed=seed, batch_size=2)
     cut = data.draw(st.integers(0, first.micro_steps_until(1)))
-    rest = Sampler(pools, seed=seed, batch_size=2, world=2, segments=segments_of(first.state(cut)))
+    rest = Sampler(pools, seed=seed, batch_size=2, world=2, state=first.state(cut))
     draws = [first.draw(t) for t in range(cut)]
     draws += [rest.draw(t) for t in range(cut, rest.micro_steps_until(1))]
     found = Counter((p, r) for p, r, _ in _entries(draws))
@@ -180,7 +180,8 @@ def test_order_is_frozen():
 
 def test_position_of_a_large_course_is_arithmetic():
     """Locating a far position touches no schedule of the epochs before it."""
-    course = Course((Pool(0, "a", 1000), Pool(1, "b", 7)), seed=0, size=16)
+    lanes = (Lane(0, Pool(0, "a", 1000), 16), Lane(1, Pool(1, "b", 7), 16))
+    course = Course(lanes, seed=0)
     epoch, index = course.locate(10**9)
     assert course.total(epoch - 1) + index == 10**9
     assert not course._schedules
