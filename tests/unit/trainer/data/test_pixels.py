@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
+from tests.support.icc import (
+    DISPLAY_P3,
+    SRGB,
+    grey_profile,
+    print_profile,
+    screen_profile,
+)
 from trainer.data.bad import BadSample
 from trainer.data.geometry import GeometrySpec, place
 from trainer.data.pixels import crop, picture_size, read_picture
@@ -96,25 +104,25 @@ def test_sixteen_bit_grey_keeps_its_scale(tmp_path, kind):
     assert [read.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 128, 255]
 
 
-@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "avif"])
 def test_first_frame_of_an_animation(tmp_path, kind):
     """Of several frames the first is used."""
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
     path = tmp_path / f"p.{kind}"
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
     assert picture_size(path) == (8, 8)
-    assert read_picture(path, "ffffff").getpixel((4, 4)) == RED
+    assert near(read_picture(path, "ffffff").getpixel((4, 4)), RED, 2)
 
 
-def png(width: int, height: int) -> bytes:
-    """A PNG of that size with next to no data."""
+def png(width: int, height: int, depth: int = 8, rows: bytes = b"\0" * 1000) -> bytes:
+    """A colour PNG of that size; by itself with next to no data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + body))
         return struct.pack(">I", len(body)) + kind + body + crc
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def test_decompression_bomb_is_refused_by_its_header(tmp_path):
@@ -183,3 +191,154 @@ def test_crop_cuts_the_placed_box(tmp_path):
     right = crop(picture, place(128, 64, GeometrySpec(area=64 * 64, align=16, aspect="square")))
     assert right[0, 5, 2] == 1
     assert right[2, 5, 62] == 1
+
+
+# --- colour profiles ---------------------------------------------------------------------------
+
+
+def saved(picture: Image.Image, path, profile: bytes | None):
+    picture.save(path, icc_profile=profile)
+    return read_picture(path, "ffffff").getpixel((1, 1))
+
+
+def srgb_of(level: float) -> int:
+    """sRGB level of 0..255 for a linear brightness of 0..1."""
+    return round(255 * (12.92 * level if level <= 0.0031308 else 1.055 * level ** (1 / 2.4) - 0.055))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff"])
+def test_a_profile_is_converted(tmp_path, kind):
+    """A wide-gamut red that sRGB can hold gets the sRGB numbers of that colour; without the
+    profile it stays as it is."""
+    dull = Image.new("RGB", (16, 16), (160, 100, 100))
+    # linear P3 -> XYZ -> linear sRGB, by the matrices of the two spaces
+    to_xyz, from_xyz = np.array(DISPLAY_P3).T, np.linalg.inv(np.array(SRGB).T)
+    linear = from_xyz @ to_xyz @ (np.array([160, 100, 100]) / 255) ** 2.2
+    expected = tuple(srgb_of(level) for level in linear)
+    path = tmp_path / f"p.{kind}"
+    assert near(saved(dull, path, screen_profile(DISPLAY_P3, 2.2)), expected, 3)
+    assert expected[0] > 165
+    assert near(saved(dull, path, None), (160, 100, 100), 2)
+
+
+def test_srgb_under_any_name_costs_nothing(tmp_path):
+    """A profile that would change nothing is not applied: the bytes are those without it."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(tmp_path / "p.png", icc_profile=srgb)
+    assert np.array_equal(np.asarray(read_picture(tmp_path / "p.png", "ffffff")), picture)
+
+
+def test_transparent_picture_with_a_profile(tmp_path):
+    """Colours are converted, the background is not: it is given in sRGB."""
+    picture = Image.new("RGBA", (16, 16), (160, 100, 100, 255))
+    picture.paste((0, 0, 0, 0), (8, 0, 16, 16))
+    picture.save(tmp_path / "p.png", icc_profile=screen_profile(DISPLAY_P3, 2.2))
+    read = read_picture(tmp_path / "p.png", "a06464")
+    assert read.getpixel((12, 8)) == (160, 100, 100)
+    assert read.getpixel((2, 8))[0] > 165
+
+
+def test_grey_profiles(tmp_path):
+    """A grey picture follows its profile, be it one of greys or, as is common, of a screen."""
+    grey = Image.new("L", (16, 16), 100)
+    expected = srgb_of((100 / 255) ** 1.0)
+    for profile in (grey_profile(1.0), screen_profile(SRGB, 1.0)):
+        assert near(saved(grey, tmp_path / "p.png", profile), (expected,) * 3, 2)
+    deep = Image.fromarray(np.full((16, 16), 100 << 8, dtype=np.uint16))
+    assert near(saved(deep, tmp_path / "p.png", grey_profile(1.0)), (expected,) * 3, 2)
+
+
+def test_print_profile(tmp_path):
+    """What a printer's cyan looks like is told by its profile, not by arithmetic."""
+    cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    plain = saved(cyan, tmp_path / "p.tiff", None)
+    assert near(plain, (0, 255, 255))
+    red, green, blue = saved(cyan, tmp_path / "p.tiff", print_profile())
+    assert blue > 200 > green
+    assert blue - red > 100
+
+
+@pytest.mark.parametrize("profile", [b"", b"not a profile", print_profile(), b"\0" * 500])
+def test_broken_or_foreign_profiles_are_ignored(tmp_path, profile):
+    """A profile that cannot be used is no reason to lose a picture."""
+    picture = Image.new("RGB", (16, 16), (160, 100, 100))
+    assert saved(picture, tmp_path / "p.png", profile) == (160, 100, 100)
+
+
+# --- formats of phones and of the web ----------------------------------------------------------
+
+
+def test_sixteen_bit_colour_keeps_its_scale(tmp_path):
+    """Of 16 bits of a colour PNG the high ones are kept."""
+    row = b"\0" + struct.pack(">6H", 0, 0x80FF, 0xFFFF, 0x0100, 0x7F00, 0xFE80)
+    (tmp_path / "p.png").write_bytes(png(2, 2, depth=16, rows=row * 2))
+    read = read_picture(tmp_path / "p.png", "ffffff")
+    assert [read.getpixel((x, 1)) for x in (0, 1)] == [(0, 128, 255), (1, 127, 254)]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_pictures_of_phones(tmp_path, kind, orientation):
+    """AVIF and HEIC are read upright, with their size from the header, also from open files."""
+    path = phone_picture(tmp_path / f"p.{kind}", orientation)
+    assert picture_size(path) == (128, 64)
+    with open(path, "rb") as file:
+        assert picture_size(file) == (128, 64)
+        read = read_picture(file, "ffffff")
+    assert read.size == (128, 64)
+    assert near(read.getpixel((10, 30)), RED, 24)
+    assert near(read.getpixel((118, 30)), BLUE, 24)
+
+
+def phone_picture(path, orientation: int = 1):
+    if path.suffix == ".heic":
+        pytest.importorskip("pillow_heif", reason="no HEIC without the extra heif")
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
+    undo[8] = Image.Transpose.ROTATE_270
+    picture = two_halves((128, 64))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = picture.transpose(undo[orientation]) if orientation > 1 else picture
+    stored.save(path, exif=exif.tobytes(), quality=95)
+    return path
+
+
+def test_heic_is_learnt_when_the_first_one_comes(tmp_path, monkeypatch):
+    """The package is not asked for before, and not for anything else."""
+    path = phone_picture(tmp_path / "p.heic")
+    two_halves().save(tmp_path / "p.png")
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    picture_size(tmp_path / "p.png")
+    assert "HEIF" not in Image.OPEN
+    assert picture_size(path) == (128, 64)
+    assert "HEIF" in Image.OPEN
+
+
+def test_heic_without_its_package_names_the_extra(tmp_path, monkeypatch):
+    """The picture is left out with the remedy, and looked at again at the next start."""
+    path = phone_picture(tmp_path / "p.heic")
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(BadSample, match=r"simpletuner-terminal\[heif\]") as error:
+        picture_size(path)
+    assert not error.value.lasting
+    (tmp_path / "q.png").write_bytes(b"not a picture at all")
+    with pytest.raises(BadSample, match="known format") as error:
+        picture_size(tmp_path / "q.png")
+    assert error.value.lasting
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_damaged_pictures_of_phones(tmp_path, kind):
+    """A picture cut in half is refused with a reason."""
+    path = phone_picture(tmp_path / f"p.{kind}")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(BadSample):
+        read_picture(path, "ffffff")
