@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterator
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
-from trainer.config.rules import adapter, data, kinds, length, model, noise, optimizer, validation
+from trainer.config.rules import (
+    adapter,
+    data,
+    kinds,
+    length,
+    media,
+    model,
+    noise,
+    optimizer,
+    validation,
+)
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
@@ -29,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,
+    *media.RULES,
     *validation.RULES,
 )
 

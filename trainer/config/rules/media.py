@@ -31,17 +31,15 @@ def _audios(config: JobConfig) -> Iterator[tuple[str, AudioConfig]]:
 
 def one_length(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, video in _videos(config):
-        if video.frames and video.max_frames and video.max_frames <= video.frames:
+        if video.frames and video.max_frames and video.max_frames < video.frames:
             yield Problem(
                 code="CFG140",
                 key=f"{key}.frames",
-                idle=video.max_frames < video.frames,
-                level="error" if video.max_frames < video.frames else "warn",
-                message=f"{video.frames} frames are asked for, and clips are cut to "
+                idle=True,
+                message=f"frames = {video.frames} has no effect: clips are cut to "
                 f"{video.max_frames}",
-                why="the smaller one counts",
-                fix="remove max_frames",
-                patch={f"{key}.max_frames": None},
+                fix=f"remove frames, or raise max_frames to {video.frames}",
+                patch={f"{key}.frames": None},
             )
 
 
