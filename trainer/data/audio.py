@@ -68,10 +68,10 @@ def read_audio(file: File, audio: AudioConfig, start_s: float, seconds: float) -
     wanted = round(seconds * audio.rate)
     with opened(file) as container:
         parts, have, skip = [], 0, 0
-        for time_s, part in _resampled(container, start_s, audio.rate):
-            skip = skip if parts else round((start_s - time_s) * audio.rate)
+        for begins_s, part in _resampled(container, start_s, audio.rate):
             parts.append(part)
             have += part.shape[1]
+            skip = round((start_s - begins_s) * audio.rate)
             if have >= skip + wanted:
                 break
     if not parts:
@@ -97,8 +97,8 @@ def _mixed(samples: Samples, channels: int) -> Samples:
 def _resampled(
     container: InputContainer, start_s: float, rate: int
 ) -> Iterator[tuple[float, Samples]]:
-    """Parts [1 or 2, n] from `start_s` or earlier to the end; with each the time in seconds of
-    what is decoded. Only the first part's is where it begins."""
+    """Parts [1 or 2, n] from `start_s` or earlier to the end, each with the time in seconds at
+    which the first one begins."""
     track = _track(container)
     origin_s = _origin_s(container, track)
     if start_s > FAR_S and track.time_base:
@@ -106,11 +106,12 @@ def _resampled(
         container.seek(int(place), stream=track)
     layout = "mono" if track.channels == 1 else "stereo"
     resampler = library().AudioResampler(format="fltp", layout=layout, rate=rate)
-    time_s = 0.0
+    begins_s: float | None = None
     for frame in _frames(container, track):
-        time_s = (frame.time or 0.0) - origin_s if frame else time_s
+        if begins_s is None:
+            begins_s = (frame.time or 0.0) - origin_s if frame else 0.0
         for part in resampler.resample(frame):
-            yield time_s, part.to_ndarray()
+            yield begins_s, part.to_ndarray()
 
 
 def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame | None]:

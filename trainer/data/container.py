@@ -85,4 +85,3 @@ def sound(container: InputContainer) -> AudioStream | None:
     """The first sound track, if there is one that can be decoded."""
     tracks = (s for s in container.streams.audio if s.codec_context is not None)
     return next(tracks, None)
-

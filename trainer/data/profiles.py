@@ -38,7 +38,8 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         return None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space != _SPACES[mode]:
+        space = getattr(source.profile, "xcolor_space", None)
+        if space != _SPACES[mode]:
             return None
         conversion = ImageCms.buildTransform(
             source,

@@ -24,7 +24,9 @@ def seconds_of(facts: Facts, audio: AudioConfig) -> float:
     kept = length if audio.max_s is None else min(length, audio.max_s)
     intervals = int((kept + SLACK_S) // audio.interval_s)
     if not intervals:
-        raise BadSample(f"it lasts {length:.3g} s, less than the interval of {audio.interval_s:g} s")
+        raise BadSample(
+            f"it lasts {length:.3g} s, less than the interval of {audio.interval_s:g} s"
+        )
     return intervals * audio.interval_s
 
 

@@ -39,7 +39,7 @@ def video_facts(file: File) -> Facts:
             height=height,
             frames=frames,
             fps=rate,
-            duration_s=_duration_s(container, stream) or (frames / rate if rate else 0.0),
+            duration_s=frames / rate if rate else _duration_s(container, stream),
             channels=track.channels if track else 0,
             rate=track.rate if track else 0,
         )

@@ -76,9 +76,7 @@ def crop_frames(frames: Iterator[Pixels] | Pixels, placement: Placement) -> Tens
     return torch.stack([crop(Image.fromarray(f), placement) for f in frames], dim=1)
 
 
-def read_clip(
-    file: File, indices: Sequence[int], placement: Placement, background: str
-) -> Tensor:
+def read_clip(file: File, indices: Sequence[int], placement: Placement, background: str) -> Tensor:
     """`crop_frames` of `read_frames` that holds only one whole frame at a time."""
     return crop_frames(frames_of(file, indices, background), placement)
 

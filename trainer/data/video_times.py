@@ -46,7 +46,7 @@ class Times:
 
     def key_at(self, shown: int | None) -> int | None:
         """Number of the key frame that is shown at this time."""
-        if all(key.shown != shown for key in self.keys):
+        if shown is None or all(key.shown != shown for key in self.keys):
             return None
         return int(np.searchsorted(self.shown, shown))
 
