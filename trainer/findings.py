@@ -180,6 +180,12 @@ CODES: dict[str, str] = {
     "CFG155": "Tags of file names are to be shuffled by a separator that names do not hold.",
     "CFG156": "A shared setting is overridden by every dataset.",
     "CFG157": "Captions are set for partners, which are shown with their samples' captions.",
+    "CFG170": "More frames are asked for than clips are cut to.",
+    "CFG171": "Clips are cut to fewer frames than the interval that their counts are lowered to.",
+    "CFG172": "Recordings are cut to less than the interval that durations are lowered to.",
+    "CFG173": "Lyrics and captions of recordings would be read from the same files.",
+    "CFG174": "The ending of lyrics files is no ending of a file name.",
+    "CFG175": "Settings for video or audio are made where no samples of that kind are.",
     "CFG160": "A dataset is of a kind that the family is not trained on.",
     "CFG161": "A suffix was given for a dataset whose samples are not partners of others.",
     "CFG162": "The overlay file of a dataset does not exist.",
@@ -191,8 +197,8 @@ CODES: dict[str, str] = {
     "CFG133": "The schedules of the datasets leave a time in which none is active.",
     "CFG134": "A dataset becomes active only after the end of the run.",
     "CFG135": "A slider has only one side.",
-    "CFG136": "A setting of drawing (weight, batch_size, active, slider, timestep_offset) is given to "
-    "a dataset that no training batches are drawn from.",
+    "CFG136": "A setting of drawing (weight, batch_size, active, slider, timestep_offset) is given "
+    "to a dataset that no training batches are drawn from.",
     "CFG137": "Epochs are to end the run, but with data.mix stream they are rounds of the first "
     "dataset, which stops taking part.",
     "CFG138": "The weight of a dataset is so small beside the others, or so large, that its share "
@@ -221,15 +227,16 @@ CODES: dict[str, str] = {
     "DAT017": "Clips or recordings are shorter than the dataset's settings ask for.",
     "DAT018": "Samples have no partner of their name in a mask or conditioning dataset.",
     "DAT019": "A strict partner has another shape than its sample, so one box cannot cut both.",
-    "DAT060": "At some time of the run no dataset takes part: the schedules (active) leave a gap, or "
-    "what is left fills no batch and is dropped.",
-    "DAT061": "The sides of a slider have different numbers of batches in an epoch. All are trained "
-    "on, spread evenly, so now and then two batches of the larger side follow each other.",
+    "DAT060": "At some time of the run no dataset takes part: the schedules (active) leave a gap, "
+    "or what is left fills no batch and is dropped.",
+    "DAT061": "The sides of a slider have different numbers of batches in an epoch. All are "
+    "trained on, spread evenly, so now and then two batches of the larger side follow each other.",
     "DAT062": "A run that was begun with one data.mix is continued with the other.",
     "DAT063": "The run is to last a number of epochs that is never reached, because the dataset "
     "whose rounds are the epochs (the first one, with mix stream) stops taking part.",
-    "DAT064": "Samples of buckets that fill no batch are cut to the nearest bucket (leftover merge), "
-    "or wait because no bucket is near enough.",
+    "DAT064": "Samples of buckets that fill no batch are cut to the nearest bucket (leftover "
+    "merge), or wait because no bucket is near enough.",
+    "DAT040": "Video and audio are read with PyAV, which the extra `media` installs.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

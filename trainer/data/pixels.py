@@ -1,7 +1,8 @@
 """From a file to pixels: header, decoding, colour and crop.
 
 Whatever a picture is made of (palette, alpha, CMYK, 16 bit, first frame of an animation, EXIF
-orientation), the result is upright 8-bit RGB on the configured background.
+orientation, colour profile), the result is upright 8-bit sRGB on the configured background. HEIC
+files need the extra `heif`, and only they do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from trainer.data.bad import BadSample
 from trainer.data.geometry import Placement
+from trainer.data.profiles import to_srgb
 
 MAX_PIXELS = 250_000_000  # beyond any single camera: a hostile header, or hours of memory swapping
 
@@ -34,14 +36,15 @@ _UPRIGHT = {  # EXIF orientation -> what makes the picture upright
 }
 _DEEP = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bit
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
 
 
 def picture_size(file: BinaryIO | Path | str) -> tuple[int, int]:
     """Upright width and height from the header alone."""
     try:
-        with Image.open(file) as image:
+        with _open(file) as image:
             width, height = image.size
-            _demand_believable(width, height)
+            demand_believable(width, height)
             return (height, width) if _orientation(image) >= 5 else (width, height)
     except Exception as error:  # Pillow's plugins raise many kinds for broken files
         raise _bad(file, error) from error
@@ -50,8 +53,8 @@ def picture_size(file: BinaryIO | Path | str) -> tuple[int, int]:
 def read_picture(file: BinaryIO | Path | str, background: str) -> Image.Image:
     """The whole picture, upright, RGB."""
     try:
-        with Image.open(file) as image:
-            _demand_believable(*image.size)
+        with _open(file) as image:
+            demand_believable(*image.size)
             turn = _UPRIGHT.get(_orientation(image))  # before decoding: some files repeat it later
             image.load()
             rgb = _rgb(image, background)
@@ -60,11 +63,38 @@ def read_picture(file: BinaryIO | Path | str, background: str) -> Image.Image:
         raise _bad(file, error) from error
 
 
-def _demand_believable(width: int, height: int) -> None:
+def demand_believable(width: int, height: int) -> None:
+    """BadSample for a size that no sample has: a hostile header, or nothing at all."""
     if width * height > MAX_PIXELS:
         raise BadSample(f"its header announces {width} x {height} pixels")
     if width * height == 0:
         raise BadSample("it has no pixels")
+
+
+def _open(file: BinaryIO | Path | str) -> Image.Image:
+    """`Image.open` that learns to read HEIC when the first such file comes."""
+    try:
+        return Image.open(file)
+    except Image.UnidentifiedImageError:
+        if not _is_heif(file) or "HEIF" in Image.OPEN:
+            raise
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        fix = "pip install 'simpletuner-terminal[heif]'"
+        raise BadSample(f"HEIC pictures need another package: {fix}", lasting=False) from error
+    register_heif_opener()
+    return Image.open(file)
+
+
+def _is_heif(file: BinaryIO | Path | str) -> bool:
+    if isinstance(file, (str, Path)):
+        with open(file, "rb") as opened:
+            return _is_heif(opened)
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    return head[4:8] == b"ftyp" and head[8:] in _HEIF
 
 
 def _orientation(image: Image.Image) -> int:
@@ -96,16 +126,20 @@ def _empty(file: BinaryIO | Path | str) -> bool:
 
 
 def _rgb(image: Image.Image, background: str) -> Image.Image:
-    if image.mode in _DEEP:
-        values = np.asarray(image).clip(0, 65535)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise BadSample("it holds floating-point values, whose white is not defined")
+    profile = image.info.get("icc_profile")
+    if image.mode in _DEEP:
+        values = np.asarray(image).clip(0, 65535)
+        return to_srgb(Image.fromarray((values >> 8).astype(np.uint8)), profile)
     if image.mode in _ALPHA or "transparency" in image.info:
         front = image.convert("RGBA")
-        back = Image.new("RGBA", front.size, "#" + background.removeprefix("#"))
-        return Image.alpha_composite(back, front).convert("RGB")
-    return image.convert("RGB")
+        colours = to_srgb(front.convert("RGB"), profile)
+        back = Image.new("RGB", front.size, "#" + background.removeprefix("#"))
+        return Image.composite(colours, back, front.getchannel("A"))
+    if image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    return to_srgb(image, profile)
 
 
 def crop(image: Image.Image, placement: Placement) -> Tensor:

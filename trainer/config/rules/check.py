@@ -18,6 +18,7 @@ from trainer.config.rules import (
     geometry,
     kinds,
     length,
+    media,
     mixing,
     model,
     noise,
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     *geometry.RULES,
     *captions.RULES,
     *mixing.RULES,
+    *media.RULES,
     *validation.RULES,
 )
 

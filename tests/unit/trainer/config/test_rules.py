@@ -24,6 +24,8 @@ BASE = {
 FEW = "{id='a', path='a', max_samples=3"
 MASKED = "{id = 'a', path = 'a', conditioning = [{dataset = 'm'}]}"
 MASKS = "{id = 'm', path = 'b', role = 'mask'}"
+VIDEO = "data.datasets = [{id='v', path='a', kind='video'"
+AUDIO = "data.datasets = [{id='s', path='a', kind='audio'"
 EVAL = "{id = 'e', path = 'b', role = 'eval'"
 STREAM = "data.mix = 'stream'"
 
@@ -376,6 +378,46 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"data.datasets = [{MASKED}, {MASKS[:-1]}, caption={{dropout=0.1}}}}]",
             f"data.datasets = [{MASKED}, {MASKS}]",
         )
+    ],
+    "CFG170": [
+        (
+            f"{VIDEO}, video={{frames=81, max_frames=49}}}}]",
+            f"{VIDEO}, video={{frames=49, max_frames=49}}}}]",
+        )
+    ],
+    "CFG171": [
+        (f"{VIDEO}, video={{frames=9, interval=16}}}}]", f"{VIDEO}, video={{interval=16}}}}]"),
+        (
+            f"data.defaults.video.max_frames = 9; data.defaults.video.interval = 10; {VIDEO}}}]",
+            f"data.defaults.video.max_frames = 9; data.defaults.video.interval = 9; {VIDEO}}}]",
+        ),
+    ],
+    "CFG172": [
+        (f"{AUDIO}, audio={{max_s=2.5}}}}]", f"{AUDIO}, audio={{max_s=3.0}}}}]"),
+    ],
+    "CFG173": [
+        (
+            f"{AUDIO}, audio={{lyrics_suffix='.txt'}}}}]",
+            f"{AUDIO}, audio={{lyrics_suffix='.lyrics.txt'}}}}]",
+        ),
+        (
+            f"data.defaults.audio.lyrics_suffix = '.txt'; {AUDIO}}}]",
+            f"data.defaults.audio.lyrics_suffix = '.txt'; {AUDIO}, caption={{suffix='.cap'}}}}]",
+        ),
+    ],
+    "CFG174": [
+        (f"{AUDIO}, audio={{lyrics_suffix='{wrong}'}}}}]", f"{AUDIO}, audio={{{right}}}}}]")
+        for wrong, right in (
+            ("txt", "lyrics_suffix='.lrc'"),
+            ("", "lyrics_suffix='_lyrics.txt'"),
+            ("../x.txt", "lyrics_suffix='-lyrics.txt'"),
+        )
+    ],
+    "CFG175": [
+        (f"{AUDIO}, video={{frames=9}}}}]", f"{VIDEO}, audio={{rate=48000}}}}]"),
+        ("data.datasets = [{id='a', path='a', audio={rate=8000}}]", f"{AUDIO}, audio={{}}}}]"),
+        ("data.defaults.video.frames = 9", f"data.defaults.video.frames = 9; {VIDEO}}}]"),
+        ("data.defaults.audio.rate = 8000", f"data.defaults.audio.rate = 8000; {AUDIO}}}]"),
     ],
     "CFG160": [
         (

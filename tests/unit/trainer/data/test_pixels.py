@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -96,25 +97,25 @@ def test_sixteen_bit_grey_keeps_its_scale(tmp_path, kind):
     assert [read.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 128, 255]
 
 
-@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "avif"])
 def test_first_frame_of_an_animation(tmp_path, kind):
     """Of several frames the first is used."""
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
     path = tmp_path / f"p.{kind}"
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
     assert picture_size(path) == (8, 8)
-    assert read_picture(path, "ffffff").getpixel((4, 4)) == RED
+    assert near(read_picture(path, "ffffff").getpixel((4, 4)), RED, 2)
 
 
-def png(width: int, height: int) -> bytes:
-    """A PNG of that size with next to no data."""
+def png(width: int, height: int, depth: int = 8, rows: bytes = b"\0" * 1000) -> bytes:
+    """A colour PNG of that size; by itself with next to no data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + body))
         return struct.pack(">I", len(body)) + kind + body + crc
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def test_decompression_bomb_is_refused_by_its_header(tmp_path):
@@ -183,3 +184,81 @@ def test_crop_cuts_the_placed_box(tmp_path):
     right = crop(picture, place(128, 64, GeometrySpec(area=64 * 64, align=16, aspect="square")))
     assert right[0, 5, 2] == 1
     assert right[2, 5, 62] == 1
+
+
+# --- formats of phones and of the web ----------------------------------------------------------
+
+
+def test_sixteen_bit_colour_keeps_its_scale(tmp_path):
+    """Of 16 bits of a colour PNG the high ones are kept."""
+    row = b"\0" + struct.pack(">6H", 0, 0x80FF, 0xFFFF, 0x0100, 0x7F00, 0xFE80)
+    (tmp_path / "p.png").write_bytes(png(2, 2, depth=16, rows=row * 2))
+    read = read_picture(tmp_path / "p.png", "ffffff")
+    assert [read.getpixel((x, 1)) for x in (0, 1)] == [(0, 128, 255), (1, 127, 254)]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_pictures_of_phones(tmp_path, kind, orientation):
+    """AVIF and HEIC are read upright, with their size from the header, also from open files."""
+    path = phone_picture(tmp_path / f"p.{kind}", orientation)
+    assert picture_size(path) == (128, 64)
+    with open(path, "rb") as file:
+        assert picture_size(file) == (128, 64)
+        read = read_picture(file, "ffffff")
+    assert read.size == (128, 64)
+    assert near(read.getpixel((10, 30)), RED, 24)
+    assert near(read.getpixel((118, 30)), BLUE, 24)
+
+
+def phone_picture(path, orientation: int = 1):
+    if path.suffix == ".heic":
+        pytest.importorskip("pillow_heif", reason="no HEIC without the extra heif")
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
+    undo[8] = Image.Transpose.ROTATE_270
+    picture = two_halves((128, 64))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = picture.transpose(undo[orientation]) if orientation > 1 else picture
+    stored.save(path, exif=exif.tobytes(), quality=95)
+    return path
+
+
+def test_heic_is_learnt_when_the_first_one_comes(tmp_path, monkeypatch):
+    """The package is not asked for before, and not for anything else."""
+    path = phone_picture(tmp_path / "p.heic")
+    two_halves().save(tmp_path / "p.png")
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    picture_size(tmp_path / "p.png")
+    assert "HEIF" not in Image.OPEN
+    assert picture_size(path) == (128, 64)
+    assert "HEIF" in Image.OPEN
+
+
+def test_heic_without_its_package_names_the_extra(tmp_path, monkeypatch):
+    """The picture is left out with the remedy, and looked at again at the next start."""
+    path = phone_picture(tmp_path / "p.heic")
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(BadSample, match=r"simpletuner-terminal\[heif\]") as error:
+        picture_size(path)
+    assert not error.value.lasting
+    (tmp_path / "q.png").write_bytes(b"not a picture at all")
+    with pytest.raises(BadSample, match="known format") as error:
+        picture_size(tmp_path / "q.png")
+    assert error.value.lasting
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_damaged_pictures_of_phones(tmp_path, kind):
+    """A picture cut in half is refused with a reason."""
+    path = phone_picture(tmp_path / f"p.{kind}")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(BadSample):
+        read_picture(path, "ffffff")
