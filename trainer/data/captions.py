@@ -59,29 +59,30 @@ def parse_json(data: bytes, name: str, columns: Sequence[str]) -> Text:
     except ValueError as error:
         return None, f"{name} is not JSON: {error}"
     if isinstance(value, dict):
-        found = [t for key in columns or _USUAL for t in _texts(_at(value, key), key)]
+        found = [t for key in columns or USUAL for t in texts(at(value, key), key)]
     else:
-        found = _texts(value, "")
+        found = texts(value, "")
     return (VARIANT.join(found), None) if found else (None, f"{name} holds no caption")
 
 
-_USUAL = ("caption", "captions", "text", "prompt", "tags")
+USUAL = ("caption", "captions", "text", "prompt", "tags")
 
 
-def _at(value: Any, path: str) -> Any:
+def at(value: Any, path: str) -> Any:
     """A nested value by its dotted path; None where it does not exist."""
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def _texts(value: Any, key: str) -> list[str]:
+def texts(value: Any, key: str) -> list[str]:
+    """The captions in a value: a text, a list of texts, or the one caption of a list of tags."""
     if isinstance(value, str):
         return [value.strip()] if value.strip() else []
     if not isinstance(value, list):
         return []
-    texts = [t.strip() for t in value if isinstance(t, str) and t.strip()]
-    return [", ".join(texts)] if key.rpartition(".")[2] == "tags" and texts else texts
+    found = [t.strip() for t in value if isinstance(t, str) and t.strip()]
+    return [", ".join(found)] if key.rpartition(".")[2] == "tags" and found else found
 
 
 def variants(relpath: str, stored: str | None, config: CaptionConfig) -> tuple[str, ...]:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
-from trainer.config.rules import adapter, data, length, model, noise, optimizer, validation
+from trainer.config.rules import (
+    adapter,
+    data,
+    length,
+    model,
+    noise,
+    optimizer,
+    sources,
+    validation,
+)
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
@@ -28,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *optimizer.RULES,
     *noise.RULES,
     *data.RULES,
+    *sources.RULES,
     *validation.RULES,
 )
 
