@@ -165,6 +165,27 @@ CODES: dict[str, str] = {
     "CFG162": "The overlay file of a dataset does not exist.",
     "CFG163": "Batches are to be prepared ahead, but there are no workers to do so.",
     "CFG164": "A setting on partners of samples is set, but no dataset has such partners.",
+    "CFG110": "A partner of samples comes either from a dataset or from a generator.",
+    "CFG111": "A dataset that is named as a partner does not exist.",
+    "CFG112": "A dataset that is named as a partner is disabled, or has neither the role mask nor "
+    "conditioning.",
+    "CFG113": "A dataset of masks or conditioning pictures is the partner of no other.",
+    "CFG114": "A generator, or a mask, does not have this option.",
+    "CFG115": "An option of a generator has the wrong type, is out of bounds, or contradicts another.",
+    "CFG116": "A generator needs an option that has no default.",
+    "CFG117": "A generator cannot be used on samples of this kind.",
+    "CFG118": "The family does not look at conditioning pictures.",
+    "CFG119": "A setting of a partner has no effect beside its other settings.",
+    "CFG120": "Partners were given to samples that have no use for them.",
+    "CFG121": "A slider needs an adapter, whose strength it sets.",
+    "CFG122": "A prior dataset needs an adapter: switched off, it leaves the base model, whose "
+    "predictions are kept.",
+    "CFG123": "At strength 0 the adapter does not act, so the dataset trains nothing.",
+    "CFG124": "All samples of a slider pull in the same direction.",
+    "CFG125": "Times cannot be moved: the family or the density has no normal draw.",
+    "CFG126": "A training setting was given to a dataset that nothing is trained on.",
+    "CFG127": "Settings for masks are given, but no dataset has masks.",
+    "CFG128": "Masks are never used, because their probability is 0.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "

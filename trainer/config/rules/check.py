@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
-from trainer.config.rules import adapter, data, kinds, length, model, noise, optimizer, validation
+from trainer.config.rules import (
+    adapter,
+    batches,
+    conditioning,
+    data,
+    kinds,
+    length,
+    model,
+    noise,
+    optimizer,
+    validation,
+)
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
@@ -29,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,
+    *conditioning.RULES,
+    *batches.RULES,
     *validation.RULES,
 )
 
