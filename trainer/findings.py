@@ -160,11 +160,6 @@ CODES: dict[str, str] = {
     "CFG103": "A negative prompt is set while guidance is off.",
     "CFG104": "A negative prompt may not act on a model that takes guidance as an input.",
     "CFG105": "Differences are allowed for a resume that never happens.",
-    "CFG160": "A dataset is of a kind that the family is not trained on.",
-    "CFG161": "A suffix was given for a dataset whose samples are not partners of others.",
-    "CFG162": "The overlay file of a dataset does not exist.",
-    "CFG163": "Batches are to be prepared ahead, but there are no workers to do so.",
-    "CFG164": "A setting on partners of samples is set, but no dataset has such partners.",
     "CFG110": "A partner of samples comes either from a dataset or from a generator.",
     "CFG111": "A dataset that is named as a partner does not exist.",
     "CFG112": "A dataset that is named as a partner is disabled, or has neither the role mask nor "
@@ -186,6 +181,11 @@ CODES: dict[str, str] = {
     "CFG126": "A training setting was given to a dataset that nothing is trained on.",
     "CFG127": "Settings for masks are given, but no dataset has masks.",
     "CFG128": "Masks are never used, because their probability is 0.",
+    "CFG160": "A dataset is of a kind that the family is not trained on.",
+    "CFG161": "A suffix was given for a dataset whose samples are not partners of others.",
+    "CFG162": "The overlay file of a dataset does not exist.",
+    "CFG163": "Batches are to be prepared ahead, but there are no workers to do so.",
+    "CFG164": "A setting on partners of samples is set, but no dataset has such partners.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "

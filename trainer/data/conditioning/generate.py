@@ -1,8 +1,4 @@
-"""Run a generator by name, and name what it does for cache keys.
-
-A generated partner is made from the sample after it was cut, so its settings (pixels of blur,
-share of a mask) mean the picture that is trained on, and it fits its sample by construction.
-"""
+"""Run a generator by name, and name what it does for cache keys."""
 
 from __future__ import annotations
 
@@ -15,7 +11,6 @@ from PIL import Image
 
 from trainer.catalog import load
 from trainer.catalog.generators import GENERATORS, filled
-from trainer.data.geometry import Placement
 from trainer.rng import stream_seed
 
 Generate = Callable[[Image.Image, int], Image.Image]
@@ -55,10 +50,3 @@ def generator_identity(name: str, options: Mapping[str, Any], *, seed: int) -> s
 def partner_seed(seed: int, content: bytes, name: str) -> int:
     """Seed of what a generator draws for one sample, from the run's seed and the sample's bytes."""
     return stream_seed(seed, int.from_bytes(content, "little"), 0, f"generate:{name}")
-
-
-def cut(picture: Image.Image, placement: Placement) -> Image.Image:
-    """The part of a picture that its placement trains on, with the pixels that the sample has."""
-    if picture.size != placement.resize:
-        picture = picture.resize(placement.resize, Image.Resampling.LANCZOS)
-    return picture.crop(placement.box)

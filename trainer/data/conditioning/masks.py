@@ -6,17 +6,14 @@ area that it stands for. White counts, black does not, grey counts in part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from trainer.catalog.generators import MASK_OPTIONS, filled
-from trainer.data.bad import BadSample
 from trainer.data.geometry import Placement
 from trainer.data.pixels import read_picture
 
@@ -30,40 +27,27 @@ def read_mask(file: BinaryIO | Path | str) -> Image.Image:
 
 def mask_to_latent(
     mask: Image.Image,
-    sample_size: Size,
     placement: Placement,
     latent_size: Size,
-    options: Mapping[str, Any] | None = None,
+    *,
+    segmentation: bool = False,
+    invert: bool = False,
 ) -> Tensor:
-    """uint8 [1, h, w], 255 where all of a latent pixel counts.
+    """uint8 [1, h, w]: 255 where all of a latent pixel counts, 0 where none of it does.
 
-    `sample_size` is that of the whole, upright sample. A mask of another size must have its shape;
-    BadSample otherwise. `options` are those of `MASK_OPTIONS`.
+    `placement` is that of the sample; the mask has the sample's shape, but may be of another size.
+    A `segmentation` counts fully wherever any of its channels is above 0; of other masks the first
+    channel counts.
     """
-    if not same_shape(mask.size, sample_size):
-        raise BadSample(
-            f"the mask has {mask.width} x {mask.height} pixels, which is another shape than the "
-            f"{sample_size[0]} x {sample_size[1]} of its sample"
-        )
-    settings = filled(MASK_OPTIONS, options or {})
-    grey = counted(mask, segmentation=settings["segmentation"])
-    if settings["invert"]:
+    grey = counted(mask, segmentation=segmentation)
+    if invert:
         grey = grey.point(lambda value: 255 - value)
-    return _boxed(grey, _box(mask.size, placement), latent_size)
-
-
-def generated_to_latent(mask: Image.Image, latent_size: Size) -> Tensor:
-    """The same for a mask that was made from the cut sample, uint8 [1, h, w]."""
-    return _boxed(counted(mask, segmentation=False), (0.0, 0.0, *mask.size), latent_size)
-
-
-def same_shape(mask: Size, sample: Size) -> bool:
-    """Whether one is the other scaled, up to the rounding of one side to whole pixels."""
-    return abs(mask[0] * sample[1] - mask[1] * sample[0]) <= max(sample)
+    small = grey.resize(latent_size, Image.Resampling.BOX, box=_box(mask.size, placement))
+    return torch.from_numpy(np.array(small))[None]
 
 
 def counted(mask: Image.Image, *, segmentation: bool) -> Image.Image:
-    """One channel: the first, or for a segmentation 255 wherever any channel is above 0."""
+    """The channel that counts, mode L."""
     if segmentation:
         any_colour = np.asarray(mask.convert("RGB")).any(axis=2)
         return Image.fromarray(np.where(any_colour, np.uint8(255), np.uint8(0)))
@@ -80,21 +64,3 @@ def _box(size: Size, placement: Placement) -> tuple[float, float, float, float]:
         min(right * across, float(size[0])),  # a last bit beyond the border would be refused
         min(bottom * down, float(size[1])),
     )
-
-
-def _boxed(grey: Image.Image, box: tuple[float, ...], latent_size: Size) -> Tensor:
-    small = grey.resize(latent_size, Image.Resampling.BOX, box=box)  # type: ignore[arg-type]
-    return torch.from_numpy(np.array(small)).unsqueeze(0)
-
-
-def combined(masks: Sequence[Tensor]) -> Tensor:
-    """Several masks of one sample, uint8 [1, h, w]: what all of them keep."""
-    found = masks[0].int()
-    for mask in masks[1:]:
-        found = (found * mask.int() + 127) // 255
-    return found.to(torch.uint8)
-
-
-def stacked(masks: Sequence[Tensor]) -> Tensor:
-    """Masks of a batch as the step takes them: float [B, 1, h, w] in 0..1."""
-    return torch.stack(list(masks)).float().div_(255.0)
