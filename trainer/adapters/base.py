@@ -49,6 +49,13 @@ class Trainable(Protocol):
         """Within the block the model computes without what was trained."""
         ...
 
+    def at_strength(self, strength: float) -> AbstractContextManager[None]:
+        """Within the block what was trained acts `strength` times as much.
+
+        The block must enclose backward as well: gradient checkpointing computes forward again.
+        """
+        ...
+
 
 def copy_into(parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
     """Overwrite parameters in place; names and shapes must agree."""

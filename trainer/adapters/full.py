@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -61,6 +61,9 @@ class FullRank:
             self._start = {k: v.to(self.family.device) for k, v in base.named_parameters()}
         with swapped(self._parameters, self._start):
             yield
+
+    def at_strength(self, strength: float) -> AbstractContextManager[None]:
+        raise AssertionError("a whole model has no strength; lint refuses sliders outside adapters")
 
 
 def verify_folder(path: Path, expected: Mapping[str, Tensor]) -> list[Finding]:

@@ -62,6 +62,7 @@ class LoRA:
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(dtype)
                 self._parameters[name.replace(f".{ADAPTER}.", ".")] = parameter
+        self._layers = [m for m in family.denoiser.modules() if _adapted(m)]
         lean.install(family.denoiser, ADAPTER)
         family.denoiser.train()
         if config.init_from is not None:
@@ -152,6 +153,23 @@ class LoRA:
             yield
         finally:
             self.family.denoiser.enable_adapters()
+
+    @contextmanager
+    def at_strength(self, strength: float) -> Iterator[None]:
+        """Own values are put back instead of divided out, so nothing is lost to rounding."""
+        kept = [layer.scaling[ADAPTER] for layer in self._layers]
+        for layer, scale in zip(self._layers, kept, strict=True):
+            layer.scaling[ADAPTER] = scale * strength
+        try:
+            yield
+        finally:
+            for layer, scale in zip(self._layers, kept, strict=True):
+                layer.scaling[ADAPTER] = scale
+
+
+def _adapted(module: Any) -> bool:
+    """Whether PEFT put the adapter into this layer."""
+    return ADAPTER in getattr(module, "scaling", ())
 
 
 def check_fit(path: Path, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

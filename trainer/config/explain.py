@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer import catalog
+from trainer.catalog.generators import GENERATORS, all_options, described
 from trainer.config.aliases import ALIASES
 from trainer.config.defaults import family_defaults
 from trainer.config.keys import ITEM, Key, all_keys, children, generic
@@ -27,6 +28,9 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("data.datasets[].role", "eval.every_steps", "eval.samples"),
     ("validation.prompts", "eval.style_reference"),
     ("noise.sampling", "noise.shift", "noise.sigmoid_scale", "noise.beta"),
+    ("data.datasets[].conditioning", "data.missing_partner", "data.conditioning_mix", "loss.mask"),
+    ("data.datasets[].slider", "data.datasets[].role", "model.mode"),
+    ("data.datasets[].timestep_offset", "noise.sampling", "noise.sigmoid_scale"),
     ("loss.kind", "loss.huber.c", "loss.huber.schedule", "loss.snr.gamma"),
     ("model.prediction_type", "model.zero_terminal_snr", "loss.snr.gamma"),
     ("checkpoint.every_steps", "checkpoint.keep", "job.output_dir"),
@@ -169,6 +173,10 @@ def _choices(key: Key) -> dict[str, str]:
         return {k: entry.summary for k, entry in catalog.OPTIMIZERS.items()}
     if key.path == "schedule.name":
         return dict(catalog.SCHEDULES)
+    if key.path == "data.datasets[].conditioning[].generate":
+        return {name: entry.summary for name, entry in GENERATORS.items()}
+    if key.path == "data.datasets[].conditioning[].options":
+        return {f"{whose}.{name}": described(o) for whose, name, o in all_options()}
     return {str(choice): "" for choice in key.choices}
 
 

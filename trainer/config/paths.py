@@ -12,8 +12,13 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
+from trainer.catalog.generators import all_options
 from trainer.config import presets
 from trainer.config.keys import ITEM, all_keys
+
+OPTION_PATHS = {
+    f"data.datasets[].conditioning[].options.{name}" for _, name, o in all_options() if o.path
+}
 
 
 def absolute(data: Mapping[Any, Any], base: Path) -> dict[Any, Any]:
@@ -38,7 +43,7 @@ def _value(value: Any, base: Path, path: str) -> Any:
     if isinstance(value, list):
         return [_value(v, base, f"{path}{ITEM}") for v in value]
     known = all_keys().get(path)
-    kind = known.extra.get("path") if known else None
+    kind = known.extra.get("path") if known else "model" if path in OPTION_PATHS else None
     if not kind or not isinstance(value, str) or not value:
         return value
     if "://" in value:

@@ -174,9 +174,12 @@ def _only_known(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in data.items():
         path = f"{prefix}{key}"
-        if path not in all_keys():
+        known = all_keys().get(path)
+        if known is None:
             continue
-        if isinstance(value, Mapping):
+        if known.section is None:  # its value, a table included, is its own affair
+            result[key] = value
+        elif isinstance(value, Mapping):
             result[key] = _only_known(value, f"{path}.")
         elif isinstance(value, list):
             result[key] = [

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainer.errors import NumericFailure
 from trainer.findings import finding
@@ -46,19 +48,21 @@ class ScalarBuffer:
         """Read all pending scalars, write them, and refuse to go on with non-finite ones."""
         if not self._pending:
             return
-        device = torch.stack(
-            [torch.stack((s.loss.float(), s.grad_norm)) for _, _, s in self._pending]
-        )
-        rows = []
-        for (step, epoch, s), (loss, norm) in zip(self._pending, device.tolist(), strict=True):
+        tensors = [
+            t.float() for _, _, s in self._pending for t in (*losses(s).values(), s.grad_norm)
+        ]
+        values = iter(torch.stack(tensors).tolist())
+        rows: list[dict[str, Any]] = []
+        for step, epoch, s in self._pending:
             self.samples += s.samples
-            row = {"step": step, "epoch": epoch, "loss": loss, "lr": s.lr}
-            rows.append(row | {"grad_norm": norm, "samples": self.samples})
-            self._smooth(loss)
+            row = {"step": step, "epoch": epoch} | {name: next(values) for name in losses(s)}
+            rows.append(row | {"lr": s.lr, "grad_norm": next(values), "samples": self.samples})
+            if "loss" in row:
+                self._smooth(row["loss"])
         self._pending.clear()
         self.session.metrics.append(rows)
         self._progress(rows)
-        bad = next((r for r in rows if not math.isfinite(r["loss"] + r["grad_norm"])), None)
+        bad = next((r for r in rows if not all(map(math.isfinite, r.values()))), None)
         if bad is not None:
             raise NumericFailure(_not_finite(bad))
 
@@ -68,7 +72,7 @@ class ScalarBuffer:
         else:
             self.loss_ema = SMOOTHING * self.loss_ema + (1.0 - SMOOTHING) * loss
 
-    def _progress(self, rows: list[dict[str, float]]) -> None:
+    def _progress(self, rows: list[dict[str, Any]]) -> None:
         now = time.perf_counter()
         seconds = max(1e-9, now - self._since - self._idle_s)
         self._since, self._idle_s = now, 0.0
@@ -80,7 +84,7 @@ class ScalarBuffer:
             step=last["step"],
             total=self.session.total,
             epoch=last["epoch"],
-            loss=last["loss"],
+            loss=next((r["loss"] for r in reversed(rows) if "loss" in r), self.loss_ema),
             loss_ema=self.loss_ema,
             lr=last["lr"],
             grad_norm=last["grad_norm"],
@@ -90,10 +94,17 @@ class ScalarBuffer:
         )
 
 
-def _not_finite(row: dict[str, float]):
+def losses(scalars: StepScalars) -> dict[str, Tensor]:
+    """The losses that the step has, by their name in the metrics."""
+    named = {"loss": scalars.loss, "prior_loss": scalars.prior_loss}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _not_finite(row: dict[str, Any]):
+    loss = row.get("loss", row.get("prior_loss"))
     return finding(
         "RUN007",
-        f"step {row['step']}: loss {row['loss']}, gradient norm {row['grad_norm']}",
+        f"step {row['step']}: loss {loss}, gradient norm {row['grad_norm']}",
         where=f"step {row['step']}",
         why="training past a NaN destroys the weights",
         fix="resume from the last checkpoint with a lower optimizer.lr, a longer "

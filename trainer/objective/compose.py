@@ -45,12 +45,22 @@ def streams(seed: int, sample_ids: Sequence[int], visits: Sequence[int], name: s
 
 class Objective(Protocol):
     def draw(
-        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
-    ) -> Draw: ...
+        self,
+        latents: Tensor,
+        seed: int,
+        sample_ids: Sequence[int],
+        visits: Sequence[int],
+        *,
+        offset: float = 0.0,
+    ) -> Draw:
+        """`offset` moves logit-normal times: above 0 towards noise, below towards clean."""
+        ...
 
     def corrupt(self, latents: Tensor, noise: Tensor, time: Tensor) -> Corrupted: ...
 
-    def loss(self, prediction: Tensor, corrupted: Corrupted) -> Tensor: ...
+    def loss(self, prediction: Tensor, corrupted: Corrupted, mask: Tensor | None = None) -> Tensor:
+        """Scalar; `mask` [B, 1, h, w] says how much each latent pixel counts."""
+        ...
 
 
 class _Weighted:
@@ -66,14 +76,14 @@ class _Weighted:
         huber = self.config.huber
         return losses.huber_width(huber.schedule, huber.c, fraction, noise_to_signal)
 
-    def loss(self, prediction: Tensor, corrupted: Corrupted) -> Tensor:
+    def loss(self, prediction: Tensor, corrupted: Corrupted, mask: Tensor | None = None) -> Tensor:
         difference = prediction.float() - corrupted.target
         width = corrupted.width
         if width is None:
             width = difference
         else:
             width = width.view(-1, *(1,) * (difference.ndim - 1))
-        return losses.reduce_samples(self.element(difference, width), corrupted.weight)
+        return losses.reduce_samples(self.element(difference, width), corrupted.weight, mask)
 
 
 class FlowObjective(_Weighted):
@@ -117,12 +127,17 @@ class FlowObjective(_Weighted):
         return flow.auto_shift(tokens, **known)  # type: ignore[arg-type]
 
     def draw(
-        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
+        self,
+        latents: Tensor,
+        seed: int,
+        sample_ids: Sequence[int],
+        visits: Sequence[int],
+        *,
+        offset: float = 0.0,
     ) -> Draw:
-        height, width = latents.shape[-2:]
-        times = flow.draw_sigmas(
-            streams(seed, sample_ids, visits, "time"), self.density, self.factor(height, width)
-        )
+        factor = self.factor(*latents.shape[-2:])
+        seeds = streams(seed, sample_ids, visits, "time")
+        times = flow.draw_sigmas(seeds, self.density, factor, offset)
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.float32))
 
@@ -145,8 +160,15 @@ class DiscreteObjective(_Weighted):
         self.abar = abar
 
     def draw(
-        self, latents: Tensor, seed: int, sample_ids: Sequence[int], visits: Sequence[int]
+        self,
+        latents: Tensor,
+        seed: int,
+        sample_ids: Sequence[int],
+        visits: Sequence[int],
+        *,
+        offset: float = 0.0,
     ) -> Draw:
+        """Times are uniform, so `offset` has nothing to act on; lint refuses it."""
         times = ddpm.draw_times(streams(seed, sample_ids, visits, "time"), len(self.abar))
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.int64))

@@ -12,21 +12,28 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-Density = Callable[[random.Random], float]
+Density = Callable[[random.Random, float], float]
+"""Draws one sigma. The second argument is what a dataset adds to the normal draw; densities
+without a normal draw have no use for it."""
 
 
 def logit_normal(scale: float) -> Density:
-    """sigmoid(scale * N(0, 1)); Esser et al. 2024 (2403.03206)."""
-    return lambda r: 1.0 / (1.0 + math.exp(-scale * r.gauss(0.0, 1.0)))
+    """sigmoid(scale * (N(0, 1) + offset)); Esser et al. 2024 (2403.03206)."""
+
+    def draw(r: random.Random, offset: float) -> float:
+        x = scale * (r.gauss(0.0, 1.0) + offset)
+        return 1.0 / (1.0 + math.exp(-max(-700.0, x)))  # beyond that exp overflows
+
+    return draw
 
 
 def uniform() -> Density:
     """U(0, 1]; zero is left out, because a clean latent teaches nothing."""
-    return lambda r: 1.0 - r.random()
+    return lambda r, offset: 1.0 - r.random()
 
 
 def beta(alpha: float, beta_: float) -> Density:
-    return lambda r: r.betavariate(alpha, beta_)
+    return lambda r, offset: r.betavariate(alpha, beta_)
 
 
 def density(name: str, *, sigmoid_scale: float, alpha: float, beta_: float) -> Density:
@@ -56,10 +63,12 @@ def auto_shift(
     return math.exp(base_shift + slope * (tokens - base_tokens))
 
 
-def draw_sigmas(seeds: Sequence[int], draw: Density, factor: float) -> list[float]:
+def draw_sigmas(
+    seeds: Sequence[int], draw: Density, factor: float, offset: float = 0.0
+) -> list[float]:
     """One sigma in (0, 1] per stream seed."""
     tiny = 1e-5  # keeps the model off the exactly clean input, where the SNR is infinite
-    return [max(tiny, shift_sigma(draw(random.Random(s)), factor)) for s in seeds]
+    return [max(tiny, shift_sigma(draw(random.Random(s), offset), factor)) for s in seeds]
 
 
 def interpolate(x0: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:

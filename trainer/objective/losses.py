@@ -1,4 +1,7 @@
-"""Element losses in fp32, and the scheduled pseudo-Huber width (techniques.md §3.2, 2403.16728)."""
+"""Element losses in fp32, the scheduled pseudo-Huber width, and how elements become one number.
+
+Width: techniques.md §3.2, 2403.16728.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,15 @@ def huber_width(schedule: str, c: float, fraction: Tensor, noise_to_signal: Tens
     return (1.0 - c) / (1.0 + noise_to_signal).square() + c
 
 
-def reduce_samples(per_element: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean over each sample first, then the weighted mean over the batch."""
+def reduce_samples(
+    per_element: Tensor, weight: Tensor | None, mask: Tensor | None = None
+) -> Tensor:
+    """Mean over each sample first, then the weighted mean over the batch.
+
+    `mask` [B, 1, h, w] multiplies the elements, the same for all channels and frames. The mean is
+    over all of them, masked or not.
+    """
+    if mask is not None:
+        per_element = per_element * (mask if per_element.ndim == 4 else mask.unsqueeze(2))
     per_sample = per_element.flatten(1).mean(1)
     return (per_sample if weight is None else per_sample * weight).mean()

@@ -17,7 +17,10 @@ from trainer.runs.files import drop_torn_tail, dump_line, read_lines
 
 
 class MetricsWriter:
-    """Append rows `{step, epoch, loss, lr, grad_norm, samples}`."""
+    """Append rows `{step, epoch, loss, lr, grad_norm, samples}`.
+
+    Steps with prior batches have a `prior_loss`; steps of nothing else have no `loss`.
+    """
 
     def __init__(self, path: Path) -> None:
         drop_torn_tail(path)

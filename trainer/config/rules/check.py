@@ -13,7 +13,9 @@ from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
 from trainer.config.rules import (
     adapter,
+    batches,
     captions,
+    conditioning,
     data,
     geometry,
     kinds,
@@ -48,6 +50,8 @@ RULES: tuple[Rule, ...] = (
     *mixing.RULES,
     *media.RULES,
     *sources.RULES,
+    *conditioning.RULES,
+    *batches.RULES,
     *validation.RULES,
 )
 

@@ -38,14 +38,14 @@ def one_place(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for index, dataset in enumerate(config.data.datasets):
         if dataset.path is None and dataset.source is None:
             yield Problem(
-                code="CFG120",
+                code="CFG180",
                 key=f"data.datasets[{index}]",
                 message=f"dataset {dataset.id} has no path",
                 fix='add path = "FOLDER", or a source',
             )
         if dataset.path is not None and dataset.source is not None:
             yield Problem(
-                code="CFG121",
+                code="CFG181",
                 key=f"data.datasets[{index}].path",
                 message=f"dataset {dataset.id} has both a path and a source",
                 why="a path is short for a source of kind local",
@@ -64,7 +64,7 @@ def keys_apply(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 def _idle(key: str, message: str) -> Problem:
     return Problem(
-        code="CFG122",
+        code="CFG182",
         key=key,
         idle=True,
         message=message,
@@ -78,7 +78,7 @@ def needed_keys(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         needed = KEYS[source.kind][0]
         if not getattr(source, needed):
             yield Problem(
-                code="CFG123",
+                code="CFG183",
                 key=f"{key}.source.{needed}",
                 message=f"dataset {dataset.id}: a source of kind {source.kind} needs {needed}",
                 fix=f"set source.{needed}",
@@ -91,7 +91,7 @@ def no_secrets(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             value = getattr(source, name)
             if isinstance(value, str) and (ACCESS_KEY.search(value) or USER_INFO.match(value)):
                 yield Problem(
-                    code="CFG124",
+                    code="CFG184",
                     key=f"{key}.source.{name}",
                     message=f"{name} holds what looks like a key or a password",
                     why="job files are copied into run directories and shown to others",
@@ -111,7 +111,7 @@ def endpoint_is_url(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             fits = False
         if not fits:
             yield Problem(
-                code="CFG125",
+                code="CFG185",
                 key=f"{key}.source.endpoint",
                 message=f"{source.endpoint!r} is no address of a service",
                 fix='write it as "https://HOST"',
@@ -126,7 +126,7 @@ def captions_are_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
         key = f"data.datasets[{index}].caption" if own else "data.defaults.caption"
         if source == "table" and kind not in IN_ROWS:
             yield Problem(
-                code="CFG126",
+                code="CFG186",
                 key=f"{key}.source",
                 message=f"dataset {dataset.id}: a source of kind {kind} has no columns",
                 fix='set caption.source = "textfile", or source.kind = "table"',
@@ -134,7 +134,7 @@ def captions_are_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
         needs = source in ("textfile", "json") and dataset.role not in ("conditioning", "mask")
         if kind in IN_ROWS and (needs or (dataset.kind == "caption" and source != "table")):
             yield Problem(
-                code="CFG127",
+                code="CFG187",
                 key=f"{key}.source" if own else f"data.datasets[{index}].caption.source",
                 message=f"dataset {dataset.id}: no caption files lie beside rows",
                 fix='set caption.source = "table", and caption.column to the column',
@@ -146,7 +146,7 @@ def ending_has_dot(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, _, source in _sources(config):
         if source.extension is not None and not re.match(r"\.\w", source.extension):
             yield Problem(
-                code="CFG128",
+                code="CFG188",
                 key=f"{key}.source.extension",
                 message=f"{source.extension!r} does not begin with a dot",
                 fix=f'write ".{source.extension.strip(".")}"',
@@ -158,7 +158,7 @@ def nothing_beside_rows(config: JobConfig, facts: FamilyFacts) -> Iterator[Probl
     for key, dataset, source in _sources(config):
         if dataset.suffix is not None and source.kind in IN_ROWS:
             yield Problem(
-                code="CFG129",
+                code="CFG189",
                 key=f"{key}.suffix",
                 idle=True,
                 message=f"dataset {dataset.id}: no partners lie beside rows",

@@ -71,7 +71,7 @@ class ConditioningConfig(Section):
     match: Literal["strict", "loose"] = Field(default="strict", json_schema_extra=_RESULT)
     """Strict partners are cut exactly as their sample; loose ones have a size of their own."""
     options: dict[str, Any] = Field(default_factory=dict, json_schema_extra=_RESULT)
-    """Settings of the generator; `stune explain` lists them."""
+    """Settings of the generator, or of a mask; `stune explain` lists them."""
 
 
 class SampleDefaults(Section):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.trainer.config import partner_cases
 from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
@@ -512,6 +513,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (f"{PROMPT}; eval.style_reference = 'none'", f"{PROMPT}; eval.style_reference = 'a'"),
     ],
 }
+CASES |= partner_cases.CASES
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]
 
 

@@ -122,6 +122,32 @@ def test_densities_follow_their_closed_form(name):
     assert distance < 1.63 / math.sqrt(count)
 
 
+@pytest.mark.parametrize("offset", [-2.0, 0.7])
+def test_an_offset_moves_the_logit_of_every_time(offset):
+    """logit(sigma) = scale * (z + offset): moved by scale * offset, draw by draw."""
+    seeds = [stream_seed(1, i, 0, "time") for i in range(200)]
+    density = flow.density("sigmoid", sigmoid_scale=1.5, alpha=2.0, beta_=2.0)
+    plain = torch.tensor(flow.draw_sigmas(seeds, density, 1.0), dtype=torch.float64)
+    moved = torch.tensor(flow.draw_sigmas(seeds, density, 1.0, offset), dtype=torch.float64)
+    inside = moved > 2e-5  # the smallest time is kept off zero
+    shift = (moved.logit() - plain.logit())[inside]
+    torch.testing.assert_close(shift, torch.full_like(shift, 1.5 * offset), atol=1e-6, rtol=1e-6)
+
+
+def test_an_absurd_offset_is_no_overflow():
+    """Far beyond what exp can hold the ends are reached, as numbers."""
+    density = flow.density("sigmoid", sigmoid_scale=1.0, alpha=2.0, beta_=2.0)
+    assert flow.draw_sigmas([1], density, 1.0, -1e6) == [1e-5]
+    assert flow.draw_sigmas([1], density, 1.0, 1e6) == [1.0]
+
+
+@pytest.mark.parametrize("name", ["uniform", "beta"])
+def test_other_densities_have_no_normal_draw_to_move(name):
+    """The offset changes nothing there; lint refuses it."""
+    density = flow.density(name, sigmoid_scale=1.0, alpha=2.0, beta_=2.0)
+    assert flow.draw_sigmas([1, 2], density, 1.0, 3.0) == flow.draw_sigmas([1, 2], density, 1.0)
+
+
 def test_huber_widths():
     """Clean: 1; pure noise: c; and a known value at c = 1."""
     ends = torch.tensor([0.0, 1.0])
