@@ -22,9 +22,35 @@ def digest(*parts: object) -> bytes:
 
 def latent_key(content: bytes, placement: Placement, background: str, encoder: str) -> bytes:
     where = (placement.target, placement.resize, placement.left, placement.top)
-    colour = background.removeprefix("#").lower()
-    return digest("latent/1", content, DECODE_VERSION, where, colour, encoder)
+    return digest("latent/1", content, DECODE_VERSION, where, _colour(background), encoder)
 
 
 def text_key(caption: str, encoder: str) -> bytes:
     return digest("text/1", caption, encoder)
+
+
+# --- the same parts in words, for `stune cache why`: what is in a key has a name here -------------
+
+
+def latent_parts(content: bytes, placement: Placement, background: str) -> dict[str, str]:
+    """Everything that `latent_key` covers, besides the encoder."""
+    return {
+        "content": content.hex(),
+        "resolution": _size(placement.target),
+        "scaling": _size(placement.resize),
+        "crop": f"{placement.left},{placement.top}",
+        "background": _colour(background),
+        "decoder version": str(DECODE_VERSION),
+    }
+
+
+def text_parts(caption: str) -> dict[str, str]:
+    return {"caption": caption}
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _colour(background: str) -> str:
+    return background.removeprefix("#").lower()
