@@ -294,6 +294,20 @@ CODES: dict[str, str] = {
     "DAT102": "The disk has no room for the cache. Everything encoded so far is kept.",
     "DAT103": "The cache folder cannot be used: it is not writable, or a database in it is "
     "damaged.",
+    "DAT104": "The cache may not grow as far as needed: cache.max_gb is smaller than what this run "
+    "and other runs that can be resumed use. What is in use is never cleared away.",
+    "DAT105": "Entries of the cache are damaged: their bytes do not match their checksum, or their "
+    "file is gone. Once dropped, they are encoded again by the next start that needs them.",
+    "DAT106": "The list of the entries that a run uses is lost. A clean-up keeps all of their "
+    "kind.",
+    "DAT107": "A file is not an export of a cache, or is damaged; entries before the damage were "
+    "taken in.",
+    "DAT108": "Entries of the cache were damaged and are not in the export.",
+    "DAT109": "The cache knows nothing of a sample: it was never encoded, or before origins were "
+    "kept.",
+    "DAT110": "There is no cache in the folder yet.",
+    "DAT111": "A request to the cache makes no sense: an unknown run or dataset, or a value "
+    "that is out of bounds.",
     # --- models and adapters -------------------------------------------------------------
     "ENV001": "A model, or one of its components, cannot be loaded: the folder or file is missing "
     "or not in the expected layout, or the hub repository cannot be reached.",

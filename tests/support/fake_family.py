@@ -22,6 +22,7 @@ class FakeFamily:
 
     def __init__(self, **identity: str) -> None:
         self.facts = replace(family_facts("flux"), pixel_multiple=16, default_resolution=64)
+        self.device = torch.device("cpu")
         self.identities = {"text": "text-1", "vae": "vae-1", "denoiser": "denoiser-1"} | identity
         self.loaded: set[str] = set()
         self.loads: Counter[str] = Counter()
@@ -40,6 +41,9 @@ class FakeFamily:
 
     def identity(self, which: str) -> str:
         return self.identities[which]
+
+    def describe(self, which: str) -> dict[str, str]:
+        return {"weights": self.identities[which], "dtype": "float32"}
 
     def encode_text(self, captions: Sequence[str]) -> list[dict[str, Tensor]]:
         assert "text" in self.loaded
@@ -60,18 +64,26 @@ class FakeFamily:
         pad = torch.nn.utils.rnn.pad_sequence
         return {key: pad([item[key] for item in items], batch_first=True) for key in items[0]}
 
-    def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
+    def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         assert "vae" in self.loaded
         self.num_pictures += len(pixels)
         if self.log is not None:
             with self.log.open("a") as file:
-                file.write("".join(f"{seed}\n" for seed in seeds))
+                file.writelines(f"{_name(picture)}\n" for picture in pixels)
         latents = torch.nn.functional.avg_pool2d(pixels, 8)
-        latents = latents + 0.01 * normal(seeds, latents.shape[1:])
         if self.batch_matters:
             latents = latents + 0.001 * pixels.mean()
         black = pixels.flatten(1).amax(1) == -1  # an all-black picture makes NaN, as fp16 VAEs do
-        return torch.where(black[:, None, None, None], torch.nan, latents)
+        mean = torch.where(black[:, None, None, None], torch.nan, latents)
+        return mean, torch.full_like(mean, 0.01)
+
+    def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
+        mean, std = self.posterior(pixels)
+        return mean + std * normal(seeds, mean.shape[1:])
+
+
+def _name(picture: Tensor) -> str:
+    return blake2b(picture.numpy().tobytes(), digest_size=8).hexdigest()
 
 
 def job(root: Path, *datasets: dict[str, Any], **sections: dict[str, Any]) -> JobConfig:

@@ -4,20 +4,21 @@ Only what is missing is encoded, in groups cut from the missing keys in a fixed 
 stored in that order and each as a whole, so a build that was killed anywhere has stored the
 first so many groups, and the next build cuts the rest into the very same ones: its bytes equal
 those of a build that was never interrupted. Two processes that build at once share the groups;
-each key is encoded by one of them.
+each key is encoded by one of them. A thread writes what is finished while the next is encoded.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from trainer.cache.shard import Entry
+from trainer.cache.origin import Origin, record
+from trainer.cache.room import Room, no_room
 from trainer.cache.store import Store
-from trainer.errors import TrainerError
-from trainer.findings import finding
+from trainer.cache.tensors import Entry, num_bytes
+
+__all__ = ["Encoded", "Keys", "Progress", "fill", "no_room"]
 
 FLUSH_BYTES = 64 << 20
 FLUSH_S = 20.0  # work that a kill may cost
@@ -26,13 +27,19 @@ WAIT_S = 0.2
 Keys = Sequence[bytes]
 Encoded = tuple[Mapping[bytes, Entry], Mapping[bytes, str]]  # entries, reasons of failures
 Progress = Callable[[int, int], None]
+Origins = Callable[[Iterable[bytes]], Iterable[Origin]]
 
 
-class Pending:
-    """Finished groups that are not on disk yet; they are written together."""
+class Writer:
+    """Finished groups on their way to the disk; some are collected, then written together.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    What could not be written is tried again with the next ones, so an error loses nothing.
+    """
+
+    def __init__(self, store: Store, room: Room, origins: Origins | None) -> None:
+        self._store, self._room, self._origins = store, room, origins
+        self._pool = ThreadPoolExecutor(1, "cache-write")
+        self._flying: tuple[Encoded, Future[None]] | None = None
         self._entries: dict[bytes, Entry] = {}
         self._failed: dict[bytes, str] = {}
         self._bytes = 0
@@ -42,15 +49,43 @@ class Pending:
         entries, failed = encoded
         self._entries |= entries
         self._failed |= failed
-        self._bytes += sum(t.nbytes for entry in entries.values() for t in entry.values())
+        self._bytes += sum(map(num_bytes, entries.values()))
         if self._bytes >= FLUSH_BYTES or time.monotonic() - self._since >= FLUSH_S:
-            self.flush()
+            self._take_off()
 
-    def flush(self) -> None:
+    def settle(self) -> None:
+        """Return when everything is on the disk."""
+        self._take_off()
+        self._land()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _take_off(self) -> None:
+        self._land()
         if self._entries or self._failed:
-            self._store.put(self._entries, self._failed)
+            load = (self._entries, self._failed)
+            self._flying = load, self._pool.submit(self._write, *load)
         self._entries, self._failed, self._bytes = {}, {}, 0
         self._since = time.monotonic()
+
+    def _land(self) -> None:
+        if self._flying is None:
+            return
+        (entries, failed), future = self._flying
+        self._flying = None
+        try:
+            future.result()
+        except BaseException:
+            self._entries = {**entries, **self._entries}
+            self._failed = {**failed, **self._failed}
+            raise
+
+    def _write(self, entries: dict[bytes, Entry], failed: dict[bytes, str]) -> None:
+        self._room.demand(sum(map(num_bytes, entries.values())))
+        if self._origins is not None:
+            record(self._store.root, self._origins([*entries, *failed]))
+        self._store.put(entries, failed)
 
 
 def fill(
@@ -60,11 +95,17 @@ def fill(
     *,
     on_progress: Progress,
     should_stop: Callable[[], bool],
+    room: Room | None = None,
+    origins: Origins | None = None,
 ) -> bool:
-    """Encode and store all groups; False when asked to stop before the end."""
+    """Encode and store all groups; False when asked to stop before the end.
+
+    `origins` tells where the samples of some keys come from, for `stune cache why`.
+    """
     total = sum(map(len, groups))
     done = 0
-    pending = Pending(store)
+    room = room or Room(store.root)
+    writer = Writer(store, room, origins)
     waiting, checked = list(groups), False
     try:
         while waiting:
@@ -76,19 +117,22 @@ def fill(
                 if mine:
                     encoded = _encode(store, encode, mine)
                     if not checked:
-                        _demand_room(store, encoded, total)
+                        _demand_room(room, encoded, total)
                         checked = True
-                    pending.add(encoded)
+                    writer.add(encoded)
                 if others:
                     later.append(others)
                 done += len(group) - len(others)
                 on_progress(done, total)
-            pending.flush()  # others may wait for these as we do for theirs
+            writer.settle()  # others may wait for these as we do for theirs
             waiting = later
             if waiting:
                 time.sleep(WAIT_S)
     finally:
-        pending.flush()
+        try:
+            writer.settle()
+        finally:
+            writer.close()
     return True
 
 
@@ -100,27 +144,8 @@ def _encode(store: Store, encode: Callable[[Keys], Encoded], keys: Keys) -> Enco
         raise
 
 
-def _demand_room(store: Store, encoded: Encoded, total: int) -> None:
-    """Refuse before hours of encoding what the disk cannot hold, judged by the first group."""
+def _demand_room(room: Room, encoded: Encoded, total: int) -> None:
+    """Refuse before hours of encoding what does not fit, judged by the first group."""
     entries = encoded[0]
-    if not entries:
-        return
-    each = sum(t.nbytes for entry in entries.values() for t in entry.values()) / len(entries)
-    free = shutil.disk_usage(store.folder).free
-    if each * total > free:
-        raise no_room(store.folder, f"{each * total / 2**30:.1f} GiB are needed")
-
-
-def no_room(folder: Path, why: str) -> TrainerError:
-    """The error for a disk that cannot hold the cache."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free / 2**30
-    return TrainerError(
-        finding(
-            "DAT102",
-            f"no room for the cache: {why}, {free:.1f} GiB are free",
-            where=str(folder),
-            why="encoded samples are kept there; those already encoded stay valid",
-            fix="free space, or set cache.root to another disk, and start again",
-        )
-    )
+    if entries:
+        room.demand(int(sum(map(num_bytes, entries.values())) / len(entries) * total))

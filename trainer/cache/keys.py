@@ -21,16 +21,21 @@ def digest(*parts: object) -> bytes:
 
 
 def latent_key(
-    content: bytes, placement: Placement, background: str, encoder: str, made: str = ""
+    content: bytes,
+    placement: Placement,
+    background: str,
+    encoder: str,
+    extra: tuple[object, ...] = (),
 ) -> bytes:
-    """`made` names the generator and its options, of partners that are made from a sample."""
-    colour = background.removeprefix("#").lower()
-    parts = ("latent/1", content, DECODE_VERSION, _where(placement), colour, encoder)
-    return digest(*parts, made) if made else digest(*parts)
+    """`extra` holds what shapes only some samples: a generator, the frames of a clip."""
+    parts = ("latent/1", content, DECODE_VERSION, _where(placement), _colour(background), encoder)
+    return digest(*parts, *extra)
 
 
-def mask_key(content: bytes, placement: Placement, encoder: str, made: str = "") -> bytes:
-    return digest("mask/1", content, DECODE_VERSION, _where(placement), encoder, made)
+def mask_key(
+    content: bytes, placement: Placement, encoder: str, extra: tuple[object, ...] = ()
+) -> bytes:
+    return digest("mask/1", content, DECODE_VERSION, _where(placement), encoder, *extra)
 
 
 def _where(placement: Placement) -> tuple[object, ...]:
@@ -39,3 +44,37 @@ def _where(placement: Placement) -> tuple[object, ...]:
 
 def text_key(caption: str, encoder: str) -> bytes:
     return digest("text/1", caption, encoder)
+
+
+# --- the same parts in words, for `stune cache why`: what is in a key has a name here -------------
+
+
+def latent_parts(
+    content: bytes, placement: Placement, background: str, extra: tuple[object, ...] = ()
+) -> dict[str, str]:
+    """Everything that `latent_key` covers, besides the encoder."""
+    return dict(map(_named, extra)) | {
+        "content": content.hex(),
+        "resolution": _size(placement.target),
+        "scaling": _size(placement.resize),
+        "crop": f"{placement.left},{placement.top}",
+        "background": _colour(background),
+        "decoder version": str(DECODE_VERSION),
+    }
+
+
+def _named(part: object) -> tuple[str, str]:
+    name, value = part if isinstance(part, tuple) else ("part", part)
+    return str(name), str(value)
+
+
+def text_parts(caption: str) -> dict[str, str]:
+    return {"caption": caption}
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _colour(background: str) -> str:
+    return background.removeprefix("#").lower()

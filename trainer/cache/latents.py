@@ -1,4 +1,4 @@
-"""Latents of pictures.
+"""Latents of pictures: encoding what is missing, and what is kept of the autoencoder's output.
 
 A picture that cannot be decoded, or whose latent is not finite, is noted under its own key and
 skipped: its neighbours keep their names, and it is not tried again until the file changes.
@@ -6,31 +6,87 @@ skipped: its neighbours keep their names, and it is not tried again until the fi
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trainer.cache.build import Encoded, Keys, Progress, fill
-from trainer.cache.keys import latent_key
+from trainer.cache.estimate import Mode
+from trainer.cache.keys import latent_key, latent_parts
+from trainer.cache.origin import Origin
+from trainer.cache.room import Room
 from trainer.cache.store import Store
+from trainer.cache.tensors import Entry
+from trainer.catalog.facts import FamilyFacts
+from trainer.config.schema.cache import CacheConfig
 from trainer.data.bad import BadSample, unreadable_now
-from trainer.data.geometry import Bucket
-from trainer.data.item import Item, read_checked
-from trainer.data.made import made_identity
-from trainer.data.pixels import crop, read_picture
-from trainer.models.base import Family
-from trainer.rng import stream_seed
+from trainer.data.item import Item
+from trainer.data.media import MediaReader
+from trainer.models.base import DTYPES, Family
+from trainer.rng import normal, stream_seed
 
-READERS = 2
+READERS = max(2, min(8, (os.cpu_count() or 2) - 1))
+AHEAD = 2  # groups decoded before they are encoded
 NOT_FINITE = "its latent is not finite (NaN or infinity)"
+
+Read = Callable[[Item], Tensor]
+
+
+# --- what is kept ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One sample of the posterior, its mean, or both mean and spread; and their precision."""
+
+    mode: Mode = "sample"
+    dtype: str = "fp32"
+
+    @classmethod
+    def of(cls, config: CacheConfig, facts: FamilyFacts) -> Kept:
+        """As configured; else what the family trains on."""
+        chosen = config.latents or ("mean" if facts.latent_stat == "mean" else "sample")
+        return cls(chosen, config.dtype)
+
+    def encoder(self, identity: str) -> str:
+        """Name of the store for an autoencoder of this identity; part of every key in it."""
+        return f"{identity}-{self.mode}-{self.dtype}"
+
+    def entry(self, mean: Tensor, std: Tensor | None, key: bytes) -> Entry:
+        """What is stored; the sample of a posterior follows from the key alone."""
+        dtype = DTYPES[self.dtype]
+        if std is None or self.mode == "mean":
+            return {"latent": mean.to(dtype)}
+        if self.mode == "distribution":
+            return {"mean": mean.to(dtype), "std": std.to(dtype)}
+        seed = stream_seed(0, int.from_bytes(key, "little"), 0, "posterior")
+        return {"latent": (mean + std * normal([seed], mean.shape)[0]).to(dtype)}
+
+
+def latent_of(entry: Entry, *, seed: int, sample_id: int, visit: int) -> Tensor:
+    """The latent to train on, fp32. From mean and spread every visit of a sample draws anew, the
+    same in every process and after every resume; other entries are what they are."""
+    if "latent" in entry:
+        return entry["latent"].float()
+    mean = entry["mean"].float()
+    noise = normal([stream_seed(seed, sample_id, visit, "posterior")], mean.shape)[0]
+    return mean + entry["std"].float() * noise
+
+
+# --- encoding ----------------------------------------------------------------------------------
 
 
 def item_key(item: Item, encoder: str) -> bytes:
-    made = made_identity(item.made)
-    return latent_key(item.content, item.placement, item.background, encoder, made)
+    return latent_key(item.content, item.placement, item.background, encoder, item.extra)
+
+
+def item_parts(item: Item) -> dict[str, str]:
+    """What `item_key` covers besides the encoder, in words."""
+    return latent_parts(item.content, item.placement, item.background, item.extra)
 
 
 def build_latents(
@@ -41,32 +97,52 @@ def build_latents(
     batch_size: int,
     on_progress: Progress,
     should_stop: Callable[[], bool],
+    kept: Kept | None = None,
+    room: Room | None = None,
 ) -> bool:
     """Store the latents of items by key; False when asked to stop before the end.
 
-    The VAE is loaded with the first picture, and dropped at the end.
+    The VAE is loaded with the first sample, and dropped at the end.
     """
     groups = cut(missing, batch_size)
     if not groups:
         return True
+    form = kept or Kept()
+
+    def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
+        for key in keys:
+            item = missing[key]
+            place = (item.source.name, item.relpath, store.kind)
+            yield Origin(*place, key, store.encoder, item_parts(item))
+
     with ThreadPoolExecutor(READERS, "decode") as pool:
-        pixels = Pixels(missing, groups, pool)
+        pixels = Pixels(missing, groups, pool, MediaReader(family.device).read)
 
         def encode(keys: Keys) -> Encoded:
             family.load("vae")
-            return _encode(keys, pixels, family)
+            return _encode(keys, pixels, family, form)
 
+        store.describe(family.describe("vae") | {"kept": form.mode, "precision": form.dtype})
         try:
-            return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
+            return fill(
+                store,
+                groups,
+                encode,
+                on_progress=on_progress,
+                should_stop=should_stop,
+                room=room,
+                origins=origins,
+            )
         finally:
+            pixels.close()
             family.unload("vae")
 
 
 def cut(items: Mapping[bytes, Item], batch_size: int) -> list[Keys]:
-    """Groups of one target size, in an order that depends on the keys alone."""
-    buckets: dict[Bucket, list[bytes]] = {}
+    """Groups of one shape, in an order that depends on the keys alone."""
+    buckets: dict[tuple[float, ...], list[bytes]] = {}
     for key in sorted(items):
-        buckets.setdefault(items[key].placement.target, []).append(key)
+        buckets.setdefault(items[key].shape, []).append(key)
     return [
         keys[i : i + batch_size]
         for _, keys in sorted(buckets.items())
@@ -75,34 +151,46 @@ def cut(items: Mapping[bytes, Item], batch_size: int) -> list[Keys]:
 
 
 class Pixels:
-    """Decodes the next group while the current one is encoded."""
+    """Decodes the next groups while the current one is encoded."""
 
     def __init__(
-        self, items: Mapping[bytes, Item], groups: Sequence[Keys], pool: ThreadPoolExecutor
+        self,
+        items: Mapping[bytes, Item],
+        groups: Sequence[Keys],
+        pool: ThreadPoolExecutor,
+        read: Read,
     ) -> None:
-        self._items = items
-        self._pool = pool
-        firsts = [group[0] for group in groups]
-        self._next = dict(zip(firsts, groups[1:], strict=False))
+        self._items, self._pool, self._read = items, pool, read
+        self._groups = groups
+        self._at = 0
         self._ahead: dict[bytes, Future[Tensor]] = {}
 
     def of(self, keys: Keys) -> list[Tensor | str]:
         """Pixels [3, H, W] of each key, or why there are none."""
         current = {key: self._ahead.pop(key, None) or self._submit(key) for key in keys}
-        for skipped in self._ahead.values():  # a group that another process took
-            skipped.cancel()
-        self._ahead = {key: self._submit(key) for key in self._next.get(keys[0], ())}
+        following = self._seek(keys[0]) + 1
+        coming = [key for group in self._groups[following : following + AHEAD] for key in group]
+        for key in self._ahead.keys() - set(coming):  # a group that another process took
+            self._ahead.pop(key).cancel()
+        for key in coming:
+            if key not in self._ahead:
+                self._ahead[key] = self._submit(key)
         return [_result(future) for future in current.values()]
 
+    def _seek(self, key: bytes) -> int:
+        """Number of the group of a key; groups are asked for in their order, mostly."""
+        while key not in self._groups[self._at]:
+            self._at = (self._at + 1) % len(self._groups)
+        return self._at
+
+    def close(self) -> None:
+        """Forget what was decoded for nobody."""
+        for future in self._ahead.values():
+            future.cancel()
+        self._ahead.clear()
+
     def _submit(self, key: bytes) -> Future[Tensor]:
-        return self._pool.submit(_pixels, self._items[key])
-
-
-def _pixels(item: Item) -> Tensor:
-    picture = read_picture(io.BytesIO(read_checked(item)), item.background)
-    if picture.size != (item.width, item.height):
-        raise BadSample("it was replaced by one of another size", lasting=False)
-    return crop(picture, item.placement)
+        return self._pool.submit(self._read, self._items[key])
 
 
 def _result(future: Future[Tensor]) -> Tensor | str:
@@ -114,18 +202,18 @@ def _result(future: Future[Tensor]) -> Tensor | str:
         raise unreadable_now(error) from error
 
 
-def _encode(keys: Keys, pixels: Pixels, family: Family) -> Encoded:
+def _encode(keys: Keys, pixels: Pixels, family: Family, kept: Kept) -> Encoded:
     decoded = dict(zip(keys, pixels.of(keys), strict=True))
     failed = {key: why for key, why in decoded.items() if isinstance(why, str)}
     good = {key: x for key, x in decoded.items() if isinstance(x, Tensor)}
     if not good:
         return {}, failed
-    seeds = [stream_seed(0, int.from_bytes(key, "little"), 0, "posterior") for key in good]
-    latents = family.encode_media(torch.stack(list(good.values())), seeds)
-    entries: dict[bytes, dict[str, Tensor]] = {}
-    for key, latent in zip(good, latents, strict=True):
-        if torch.isfinite(latent).all():
-            entries[key] = {"latent": latent}
+    mean, std = family.posterior(torch.stack(list(good.values())))
+    entries: dict[bytes, Entry] = {}
+    for row, key in enumerate(good):
+        entry = kept.entry(mean[row], None if std is None else std[row], key)
+        if all(torch.isfinite(tensor).all() for tensor in entry.values()):
+            entries[key] = entry
         else:
             failed[key] = NOT_FINITE
     return entries, failed

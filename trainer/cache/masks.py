@@ -9,28 +9,31 @@ from trainer.cache.keys import mask_key
 from trainer.cache.store import Store
 from trainer.data.bad import BadSample, unreadable_now
 from trainer.data.item import Item
-from trainer.data.made import made_identity
 from trainer.data.masks import latent_mask
+from trainer.data.media import MediaReader
+from trainer.models.base import Family
 
 
 def build_masks(
     missing: Mapping[bytes, Item],
-    factor: int,
+    family: Family,
     store: Store,
     *,
     batch_size: int,
     on_progress: Progress,
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Store the masks of items by key, made smaller by `factor`; False when asked to stop."""
+    """Store the masks of items by key, at the size of their latents; False when asked to stop."""
     keys = sorted(missing)
     groups = [keys[i : i + batch_size] for i in range(0, len(keys), batch_size)]
+
+    factor, reader = family.facts.spatial_factor, MediaReader(family.device)
 
     def encode(keys: Keys) -> Encoded:
         entries, failed = {}, {}
         for key in keys:
             try:
-                entries[key] = {"mask": latent_mask(missing[key], factor)}
+                entries[key] = {"mask": latent_mask(missing[key], factor, reader)}
             except BadSample as error:
                 if not error.lasting:
                     raise unreadable_now(error) from error
@@ -41,4 +44,4 @@ def build_masks(
 
 
 def item_mask_key(item: Item, encoder: str) -> bytes:
-    return mask_key(item.content, item.placement, encoder, made_identity(item.made))
+    return mask_key(item.content, item.placement, encoder, item.extra)

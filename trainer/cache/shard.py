@@ -1,8 +1,7 @@
 """Bytes of a shard: entries one after the other, in the safetensors layout.
 
 Any safetensors reader opens a shard; we read one entry as one exact byte range, which the index
-remembers. Tensors of an entry lie together, widest type first, so every view into the entry's
-bytes is aligned for its type.
+remembers. Nothing here knows tensors, so shards are copied, checked and sent without torch.
 """
 
 from __future__ import annotations
@@ -10,29 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
-from zlib import crc32
 
-import torch
-from torch import Tensor
-
-Entry = Mapping[str, Tensor]
 Layout = list[tuple[str, str, list[int]]]  # name, dtype code, shape
-
-DTYPES: dict[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+SIZES = {  # bytes per number
+    "F64": 8,
+    "I64": 8,
+    "F32": 4,
+    "I32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
 }
-CODES = {dtype: code for code, dtype in DTYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An entry as bytes: its tensors without gaps, in the order of the layout."""
+
+    data: bytes | bytearray
+    layout: str  # JSON of Layout
+    crc: int  # CRC-32 of the data
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,56 +41,63 @@ class Place:
 
     offset: int
     num_bytes: int
-    layout: str  # JSON of Layout
+    layout: str
     crc: int
 
 
-def pack(entries: Mapping[bytes, Entry]) -> tuple[bytes, dict[bytes, Place]]:
+def pack(entries: Mapping[bytes, Raw]) -> tuple[bytes, dict[bytes, Place]]:
     """A complete safetensors file, and the place of each entry in it."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    blocks: list[bytes] = []
-    spans: dict[bytes, tuple[int, int, str, int]] = {}
+    starts: dict[bytes, int] = {}
     position = 0
-
-    for key, entry in entries.items():
-        start, crc, layout = position, 0, []
-        for name, tensor in sorted(entry.items(), key=lambda e: (-e[1].element_size(), e[0])):
-            code, shape, data = CODES[tensor.dtype], list(tensor.shape), _bytes(tensor)
-            offsets = [position, position + len(data)]
-            header[f"{key.hex()}/{name}"] = {"dtype": code, "shape": shape, "data_offsets": offsets}
-            layout.append((name, code, shape))
-            blocks.append(data)
-            position += len(data)
-            crc = crc32(data, crc)
-        spans[key] = (start, position - start, json.dumps(layout), crc)
-
+    for key, raw in entries.items():
+        starts[key] = position
+        for name, tensor in tensors_of(key, raw.layout, position).items():
+            header[name] = tensor
+        position += len(raw.data)
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 8)
     base = 8 + len(head)
     places = {
-        key: Place(base + at, size, text, crc) for key, (at, size, text, crc) in spans.items()
+        key: Place(base + starts[key], len(raw.data), raw.layout, raw.crc)
+        for key, raw in entries.items()
     }
-    return b"".join([len(head).to_bytes(8, "little"), head, *blocks]), places
+    parts = [len(head).to_bytes(8, "little"), head, *(raw.data for raw in entries.values())]
+    return b"".join(parts), places
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-
-
-def unpack(data: Tensor, layout: str) -> dict[str, Tensor]:
-    """The tensors of an entry as views into its bytes."""
-    return {
-        name: data[start:end].view(dtype).reshape(shape)
-        for name, dtype, shape, start, end in _cuts(layout)
-    }
-
-
-@lru_cache(maxsize=4096)
-def _cuts(layout: str) -> list[tuple[str, torch.dtype, list[int], int, int]]:
-    cuts, position = [], 0
+def tensors_of(key: bytes, layout: str, start: int) -> dict[str, dict[str, object]]:
+    """What the header says of an entry whose bytes begin at `start` of the data."""
+    found: dict[str, dict[str, object]] = {}
     for name, code, shape in json.loads(layout):
-        size = prod(shape) * DTYPES[code].itemsize
-        cuts.append((name, DTYPES[code], shape, position, position + size))
-        position += size
-    return cuts
+        end = start + prod(shape) * SIZES[code]
+        found[f"{key.hex()}/{name}"] = {
+            "dtype": code,
+            "shape": shape,
+            "data_offsets": [start, end],
+        }
+        start = end
+    return found
+
+
+def size_of(layout: str) -> int:
+    """Bytes that a layout describes; ValueError when it is none."""
+    try:
+        parts = json.loads(layout)
+        for name, _, shape in parts:
+            if not isinstance(name, str) or any(type(n) is not int or n < 0 for n in shape):
+                raise ValueError(layout)
+        return sum(prod(shape) * SIZES[code] for _, code, shape in parts)
+    except (TypeError, KeyError) as error:
+        raise ValueError(layout) from error
+
+
+def read_header(start: bytes) -> tuple[int, dict[str, object]]:
+    """Where the data of a shard begin, and its header; ValueError when it is not readable."""
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 8 + length:
+        raise ValueError("the header is cut off")
+    header = json.loads(start[8 : 8 + length])
+    if not isinstance(header, dict):
+        raise ValueError("the header is not an object")
+    return 8 + length, header

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from trainer.cache.build import Encoded, Keys, Progress, fill
-from trainer.cache.keys import text_key
+from trainer.cache.keys import text_key, text_parts
+from trainer.cache.origin import Origin, record
+from trainer.cache.room import Room
 from trainer.cache.store import Store
 from trainer.models.base import Family
+
+Place = tuple[str, str, str]  # caption, name of its source, path of the sample
+Places = Callable[[Collection[str]], Iterable[Place]]
 
 
 def build_text(
@@ -18,23 +23,48 @@ def build_text(
     batch_size: int,
     on_progress: Progress,
     should_stop: Callable[[], bool],
+    room: Room | None = None,
+    places: Places | None = None,
 ) -> bool:
     """Store the embeddings of all captions; False when asked to stop before the end.
 
     The encoders are loaded with the first caption that is missing, and dropped at the end.
+    `places` is asked once, where the missing captions come from, for `stune cache why`.
     """
     texts = {text_key(caption, store.encoder): caption for caption in captions}
     missing = store.missing(sorted(texts))
     groups = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
+    if not groups:
+        return True
 
     def encode(keys: Keys) -> Encoded:
         family.load("text")
         entries = family.encode_text([texts[key] for key in keys])
         return dict(zip(keys, entries, strict=True)), {}
 
-    if not groups:
-        return True
+    store.describe(family.describe("text"))
+    if places is not None:
+        _note(store, places({texts[key] for key in missing}))
     try:
-        return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
+        return fill(
+            store, groups, encode, on_progress=on_progress, should_stop=should_stop, room=room
+        )
     finally:
         family.unload("text")
+
+
+def _note(store: Store, places: Iterable[Place]) -> None:
+    record(
+        store.root,
+        (
+            Origin(
+                source,
+                relpath,
+                store.kind,
+                text_key(caption, store.encoder),
+                store.encoder,
+                text_parts(caption),
+            )
+            for caption, source, relpath in places
+        ),
+    )

@@ -65,6 +65,8 @@ class FamilyFacts:
     prediction: Prediction
     latent_channels: int
     spatial_factor: int
+    frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
+    frame_offset: int = 0
     packing: Packing = Packing.NONE
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False

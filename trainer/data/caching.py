@@ -1,27 +1,29 @@
-"""From tables to caches: encode what is missing, a part of the rows at a time.
-
-Keys and samples of one part are in memory at once, never those of ten million rows.
-"""
+"""From tables to caches: look what is missing, see that there is room for it, encode it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from trainer.cache.build import Progress
-from trainer.cache.latents import NOT_FINITE, build_latents, item_key
-from trainer.cache.masks import build_masks, item_mask_key
+from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, picture_shape
+from trainer.cache.keys import text_key
+from trainer.cache.latents import NOT_FINITE, Kept, build_latents
+from trainer.cache.masks import build_masks
+from trainer.cache.room import Room
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
 from trainer.data.item import Item
+from trainer.data.survey import PART, Stores, Survey, Target, digest_of, settle, shapes_of, survey
 from trainer.data.table import Table
 from trainer.data.task import Task, stopped
 
-PART = 1 << 16  # rows
+# --- texts -------------------------------------------------------------------------------------
 
 
 def validation_texts(config: JobConfig) -> list[str]:
@@ -32,11 +34,26 @@ def validation_texts(config: JobConfig) -> list[str]:
 
 
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
-    captions = {c for table in tables for row in range(len(table)) for c in table.captions(row)}
+    """The store of all captions of the tables."""
+    store = Store(task.root, "text", task.family.identity("text"))
+    generation = store.generation()
+    todo = [table for table in tables if store.covered(digest_of(table)) is None]
+    captions = {c for table in todo for row in range(len(table)) for c in table.captions(row)}
     captions.update(validation_texts(task.config))
     if any(table.dataset.caption.dropout for table in tables):
         captions.add("")
-    store = Store(task.root, "text", task.family.identity("text"))
+    for table in tables:
+        store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
+    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
+    store.reference(task.run, "validation", others)
+
+    def places(missing: Collection[str]) -> Iterator[tuple[str, str, str]]:
+        for table in todo:
+            for row in range(len(table)):
+                for caption in table.captions(row):
+                    if caption in missing:
+                        yield caption, table.dataset.source.name, table.relpaths[row]
+
     whole = build_text(
         captions,
         task.family,
@@ -44,56 +61,72 @@ def cache_text(task: Task, tables: Sequence[Table]) -> Store:
         batch_size=task.config.cache.batch_size,
         on_progress=task.progress("text"),
         should_stop=task.should_stop,
+        room=Room.of(task.root, task.config.cache.max_gb),
+        places=places,
     )
     if not whole:
         raise stopped()
+    for table in todo:
+        store.cover(digest_of(table), generation)
     return store
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Where encoded samples are kept."""
+def _text_keys(table: Table, store: Store) -> Iterator[bytes]:
+    for row in range(len(table)):
+        for caption in table.captions(row):
+            yield text_key(caption, store.encoder)
 
-    latents: Store
-    masks: Store
 
-    def needs(self, item: Item) -> Iterator[tuple[Store, bytes, Item]]:
-        """Every entry that training on a sample reads: where, under which key, made of what."""
-        for part in (item, *item.partners):
-            if part.role == "mask":
-                yield self.masks, item_mask_key(part, self.masks.encoder), part
-            else:
-                yield self.latents, item_key(part, self.latents.encoder), part
+# --- samples -----------------------------------------------------------------------------------
 
 
 def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Table]]:
     """The stores, and the tables without the rows that cannot be encoded."""
+    kept = Kept.of(task.config.cache, task.family.facts)
+    factor = task.family.facts.spatial_factor
     stores = Stores(
-        Store(task.root, "latents", task.family.identity("vae")),
-        Store(task.root, "masks", f"area{task.family.facts.spatial_factor}"),
+        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
+        Store(task.root, "masks", f"area{factor}"),
     )
-    lost: list[dict[int, str]] = [{} for _ in tables]
-    done, total = 0, sum(map(len, tables))
-    for part in _parts(tables):
-        for table, row, reason in _encode_part(task, stores, tables, part, done, total):
-            lost[table][row] = reason
-        done += sum(len(rows) for _, rows in part)
-    return stores, [_without(task, t, rows) for t, rows in zip(tables, lost, strict=True)]
+    found = [survey(table, stores, task.run) for table in tables]
+    shapes = shapes_of(found, stores)
+    demand(Room.of(task.root, task.config.cache.max_gb), _needs(task, shapes, kept))
+    done: Counter[str] = Counter()
+    for part in _parts(found):
+        for store, todo in _missing(stores, part).items():
+            total = max(shapes[store.kind].total(), done[store.kind] + len(todo))
+            progress = _after(task.progress(store.kind), done[store.kind], total)
+            _build(task, store, todo, kept, progress)
+            done[store.kind] += len(todo)
+    for one in found:
+        settle(one, stores)
+    return stores, [_without(task, one) for one in found]
 
 
-Part = list[tuple[int, range]]  # rows of tables, by number
+def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
+    """Bytes of what is missing."""
+    facts = task.family.facts
+    for target, count in shapes.get("latents", {}).items():
+        shape = picture_shape(target, facts)
+        yield latent_need(repeat(shape, count), mode=kept.mode, dtype=kept.dtype)
+    for (width, height), count in shapes.get("masks", {}).items():
+        each = width * height // facts.spatial_factor**2 + ENTRY_BYTES
+        yield Need("masks", count, count * each)
 
 
-def _parts(tables: Sequence[Table]) -> Iterator[Part]:
-    """All rows in order, cut into parts of `PART` rows that may span several tables."""
-    part, size = [], 0
-    for number, table in enumerate(tables):
-        start = 0
-        while start < len(table):
-            end = min(len(table), start + PART - size)
-            part.append((number, range(start, end)))
-            size += end - start
-            start = end
+Part = list[tuple[Table, list[int]]]  # rows of tables
+
+
+def _parts(found: Sequence[Survey]) -> Iterator[Part]:
+    """The rows that something is missing of, in parts that may span several tables."""
+    part: Part = []
+    size = 0
+    for one in found:
+        rows = one.missing.tolist()
+        while rows:
+            taken, rows = rows[: PART - size], rows[PART - size :]
+            part.append((one.table, taken))
+            size += len(taken)
             if size == PART:
                 yield part
                 part, size = [], 0
@@ -101,49 +134,46 @@ def _parts(tables: Sequence[Table]) -> Iterator[Part]:
         yield part
 
 
-def _encode_part(
-    task: Task, stores: Stores, tables: Sequence[Table], part: Part, done: int, total: int
-) -> Iterator[tuple[int, int, str]]:
-    """Encode what is missing of a part; yields table and row of what cannot be, and why."""
-    wanted: dict[Store, dict[bytes, Item]] = {stores.latents: {}, stores.masks: {}}
-    owners: dict[bytes, list[tuple[int, int]]] = {}
-    for number, rows in part:
-        for row in rows:
-            for item in tables[number].items([row]):
-                for store, key, piece in stores.needs(item):
-                    wanted[store][key] = piece
-                    owners.setdefault(key, []).append((number, row))
+def _missing(stores: Stores, part: Part) -> dict[Store, dict[bytes, Item]]:
+    """What of a part is to be encoded."""
+    wanted: dict[Store, dict[bytes, Item]] = {}
+    for table, rows in part:
+        for item in table.items(rows):
+            for store, key, piece in stores.needs(item):
+                wanted.setdefault(store, {})[key] = piece
+    todo = {}
     for store, items in wanted.items():
-        missing = set(store.missing(list(items)))
+        missing = store.missing(list(items))
         if missing:
-            todo = {key: item for key, item in items.items() if key in missing}
-            progress = _after(task.progress(store.kind), done + len(items) - len(todo), total)
-            _build(task, store, todo, progress)
-        for key, reason in store.failures(list(items)).items():
-            yield from ((number, row, reason) for number, row in owners[key])
+            todo[store] = {key: items[key] for key in missing}
+    return todo
 
 
 def _after(report: Progress, before: int, total: int) -> Progress:
     """Progress within a part, told as that of the whole."""
-    return lambda done, of: report(before + done, max(total, before + of))
+    return lambda done, _: report(before + done, total)
 
 
-def _build(task: Task, store: Store, missing: dict[bytes, Item], progress: Progress) -> None:
+def _build(
+    task: Task, store: Store, todo: dict[bytes, Item], kept: Kept, progress: Progress
+) -> None:
     common: dict[str, Any] = {
         "batch_size": task.config.cache.batch_size,
         "on_progress": progress,
         "should_stop": task.should_stop,
     }
     if store.kind == "masks":
-        whole = build_masks(missing, task.family.facts.spatial_factor, store, **common)
+        whole = build_masks(todo, task.family, store, **common)
     else:
-        whole = build_latents(missing, task.family, store, **common)
+        room = Room.of(task.root, task.config.cache.max_gb)
+        whole = build_latents(todo, task.family, store, kept=kept, room=room, **common)
     if not whole:
         raise stopped()
 
 
-def _without(task: Task, table: Table, lost: dict[int, str]) -> Table:
+def _without(task: Task, found: Survey) -> Table:
     """The table without the rows that cannot be encoded; the losses are told."""
+    table, lost = found.table, found.lost
     if not lost:
         return table
     funnel = task.funnels[table.dataset.id]

@@ -23,7 +23,9 @@ class Made:
     """How a partner is made from its sample."""
 
     generator: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    identity: str  # of generator, version and options: part of cache keys
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class PartnerSpec:
 
     dataset: str | None = None
     made: Made | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of a mask
     strict: bool = True  # cut exactly as the sample
 
 
@@ -59,6 +62,7 @@ class Dataset:
     crops: int = 1  # placements that are cached of each sample
     video: VideoConfig = field(default_factory=VideoConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    frame_rule: tuple[int, int] = (1, 0)  # clips have second + k x first frames
     partners: tuple[PartnerSpec, ...] = ()
     suffix: str | None = None  # of partners that lie beside their samples
 

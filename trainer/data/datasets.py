@@ -46,16 +46,21 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
         crops=(dataset.crop or defaults.crop).variants,
         video=dataset.video or defaults.video,
         audio=dataset.audio or defaults.audio,
-        partners=tuple(_partner(c) for c in dataset.conditioning),
+        frame_rule=(facts.frame_stride, facts.frame_offset),
+        partners=tuple(_partner(c, config.job.seed) for c in dataset.conditioning),
         suffix=dataset.suffix,
     )
 
 
-def _partner(entry: ConditioningConfig) -> PartnerSpec:
-    strict = entry.match == "strict"
-    if entry.generate is None:
-        return PartnerSpec(dataset=entry.dataset, strict=strict)
-    return PartnerSpec(made=Made(generator=entry.generate, options=entry.options))
+def _partner(entry: ConditioningConfig, seed: int) -> PartnerSpec:
+    strict, name = entry.match == "strict", entry.generate
+    if name is None:
+        return PartnerSpec(dataset=entry.dataset, strict=strict, options=entry.options)
+    from trainer.data.conditioning.generate import generator_identity
+
+    identity = generator_identity(name, entry.options, seed=seed)
+    made = Made(generator=name, identity=identity, seed=seed, options=entry.options)
+    return PartnerSpec(made=made)
 
 
 def _resolution(config: JobConfig, facts: FamilyFacts, text: str | None) -> Resolution:

@@ -40,6 +40,7 @@ __all__ = [
     "enlargement",
     "kept_share",
     "place",
+    "place_into",
     "place_like",
     "shape_number",
     "target_size",
@@ -62,6 +63,24 @@ def place(
     picture in which no face was found is cut at random.
     """
     target, resize = _sizes(width, height, spec, draw.shape)
+    return _cut_out(target, resize, spec, draw, focus)
+
+
+def place_into(
+    target: Bucket,
+    width: int,
+    height: int,
+    spec: GeometrySpec,
+    draw: Draw = MIDDLE,
+    focus: Focus | None = None,
+) -> Placement:
+    """Where a picture goes that is cut to the bucket `target` instead of its own."""
+    return _cut_out(target, cover(width, height, target), spec, draw, focus)
+
+
+def _cut_out(
+    target: Bucket, resize: Bucket, spec: GeometrySpec, draw: Draw, focus: Focus | None
+) -> Placement:
     free_x, free_y = resize[0] - target[0], resize[1] - target[1]
     if spec.position == "corner":
         left, top = 0, 0

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 
 from trainer.cache.keys import text_key
-from trainer.cache.latents import item_key
+from trainer.cache.latents import item_key, latent_of
 from trainer.cache.masks import item_mask_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch
-from trainer.data.caching import Stores
 from trainer.data.captions import drawn_caption
 from trainer.data.dataset import Dataset
 from trainer.data.item import Item
 from trainer.data.plan import Plan
 from trainer.data.sampler import Sampler
+from trainer.data.survey import Stores
 from trainer.faults import point
 from trainer.models.base import Family
 from trainer.rng import stream_seed, unit
@@ -35,7 +35,8 @@ from trainer.rng import stream_seed, unit
 class Reader:
     """Puts batches together from the stores."""
 
-    def __init__(self, family: Family, stores: Stores, text: Store) -> None:
+    def __init__(self, family: Family, stores: Stores, text: Store, seed: int) -> None:
+        self._seed = seed  # of draws from kept distributions
         self._family = family
         self._latents, self._masks, self._text = stores.latents, stores.masks, text
 
@@ -57,21 +58,25 @@ class Reader:
         if only is not None and conditioning:
             conditioning = [conditioning[only % len(conditioning)]]
         return Batch(
-            latents=torch.stack([self._latent(item) for item in items]),
+            latents=self._stack(items, visits),
             text=self._family.collate_text([self.text_of(caption) for caption in captions]),
             sizes=torch.tensor([size_row(item) for item in items]),
             sample_ids=tuple(item.sample_id for item in items),
             visits=tuple(visits),
             dataset=dataset.id,
             masks=self._mask_batch([masks for masks, _ in partners]),
-            conditioning=tuple(torch.stack(list(map(self._latent, c))) for c in conditioning),
+            conditioning=tuple(self._stack(partners, visits) for partners in conditioning),
             prior=dataset.role == "prior",
             slider=dataset.slider,
             timestep_offset=dataset.timestep_offset,
         )
 
-    def _latent(self, item: Item) -> Tensor:
-        return self._latents.get(item_key(item, self._latents.encoder))["latent"]
+    def _stack(self, items: Sequence[Item], visits: Sequence[int]) -> Tensor:
+        return torch.stack(list(map(self._latent, items, visits)))
+
+    def _latent(self, item: Item, visit: int) -> Tensor:
+        entry = self._latents.get(item_key(item, self._latents.encoder))
+        return latent_of(entry, seed=self._seed, sample_id=item.sample_id, visit=visit)
 
     def _mask_batch(self, of_items: Sequence[Sequence[Item]]) -> Tensor | None:
         """Masks [B, 1, h, w]; several masks of a sample are multiplied."""

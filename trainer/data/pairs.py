@@ -12,13 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from trainer.catalog.generators import GENERATORS
 from trainer.data.dataset import PartnerSpec
 from trainer.data.funnel import Funnel
 from trainer.data.geometry import place_like
 from trainer.data.sources.names import partner_name
 from trainer.data.table import Ints, Partner, Table
-
-MASK_GENERATORS = frozenset({"random_masks"})
 
 
 def pair(table: Table, tables: Mapping[str, Table], funnel: Funnel) -> Table:
@@ -43,8 +42,7 @@ def pair(table: Table, tables: Mapping[str, Table], funnel: Funnel) -> Table:
 def _match(table: Table, spec: PartnerSpec, tables: Mapping[str, Table]) -> Partner:
     if spec.dataset is None:
         assert spec.made is not None, "lint demands a dataset or a generator"
-        role = "mask" if spec.made.generator in MASK_GENERATORS else "conditioning"
-        return Partner(spec, role)
+        return Partner(spec, GENERATORS[spec.made.generator].makes)
     other = tables[spec.dataset]
     suffix = other.dataset.suffix
     places = {partner_name(path, suffix): row for row, path in enumerate(other.relpaths)}

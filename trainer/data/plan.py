@@ -12,9 +12,10 @@ from hashlib import blake2b
 
 import numpy as np
 
+from trainer.data.buckets import buckets
 from trainer.data.course import Pool
 from trainer.data.dataset import Dataset
-from trainer.data.geometry import MAX_ASPECT, enlargement, place, shape_number, target_size
+from trainer.data.geometry import MAX_ASPECT, enlargement, place
 from trainer.data.item import Item
 from trainer.data.table import Ints, Table
 from trainer.errors import DataError
@@ -57,45 +58,12 @@ def make_plan(tables: Sequence[Table]) -> Plan:
     rows: list[Ints] = []
     for number, table in enumerate(tables):
         dataset = table.dataset
-        for bucket, members in _buckets(table).items():
+        for bucket, members in buckets(table).items():
             name = f"{dataset.id}:{bucket}"
             rows.append(members[np.argsort(table.ids[members])])
             pools.append(Pool(number, name, len(members), dataset.repeats, dataset.leftover))
     digest = blake2b(b"plan/2" + b"".join(t.digest for t in tables), digest_size=12)
     return Plan(tuple(tables), tuple(pools), tuple(rows), digest.hexdigest())
-
-
-def _buckets(table: Table) -> dict[str, Ints]:
-    """Rows that share the size of everything in a batch: samples and their loose partners."""
-    names, labels = _targets(table)
-    for partner in table.partners:
-        if partner.spec.strict or partner.table is None or partner.rows is None:
-            continue
-        theirs, of_partner = _targets(partner.table)
-        both = labels * len(theirs) + of_partner[partner.rows]
-        pairs, labels = np.unique(both, return_inverse=True)
-        names = [f"{names[p // len(theirs)]}+{theirs[p % len(theirs)]}" for p in pairs.tolist()]
-    return {bucket: np.flatnonzero(labels == i) for i, bucket in enumerate(names)}
-
-
-def _targets(table: Table) -> tuple[list[str], Ints]:
-    """Target sizes, sorted, and which one each row has; asked once per picture size and shape."""
-    sizes, inverse, _ = table.by_size
-    spec = table.dataset.geometry
-    if spec.varied:
-        draws = [table.draw(row) for row in range(len(table))]
-        shapes = np.array([shape_number(spec, d.shape) for d in draws], dtype=np.int64)
-        both = inverse * len(spec.aspects) + shapes
-        kinds, first, inverse = np.unique(both, return_index=True, return_inverse=True)
-        of_kind = zip((kinds // len(spec.aspects)).tolist(), first.tolist(), strict=True)
-        targets = [
-            target_size(sizes[size][0], sizes[size][1], spec, draws[row]) for size, row in of_kind
-        ]
-    else:
-        targets = [target_size(w, h, spec) for w, h in sizes]
-    buckets = sorted(set(targets))
-    labels = np.array([buckets.index(t) for t in targets], dtype=np.int64)
-    return [f"{w}x{h}" for w, h in buckets], labels[inverse]
 
 
 # --- what the plan tells about the data ------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
-from trainer.data.caching import Stores, cache_samples, cache_text, validation_texts
+from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
@@ -24,6 +25,7 @@ from trainer.data.part import parts_of
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler
 from trainer.data.scanning import scan_all
+from trainer.data.survey import Stores
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family
@@ -42,16 +44,23 @@ class Prepared:
     funnels: dict[str, Funnel]
     findings: list[Finding]
 
+    seed: int
+
     def reader(self, family: Family) -> Reader:
-        return Reader(family, self.stores, self.text)
+        return Reader(family, self.stores, self.text, self.seed)
 
 
 def prepare(
-    config: JobConfig, family: Family, *, on_event: Emit, should_stop: Callable[[], bool]
+    config: JobConfig,
+    family: Family,
+    *,
+    on_event: Emit,
+    should_stop: Callable[[], bool],
+    run: Path | None = None,
 ) -> Prepared:
     """Scan and cache everything the run needs; raises Preempted when asked to stop."""
     root = cache_root(config)
-    task = Task(config, family, root, on_event, should_stop)
+    task = Task(config, family, root, on_event, should_stop, run)
     with cache_guard(root):
         with phase(on_event, "scan"):
             tables = scan_all(task, datasets(config, family.facts))
@@ -61,7 +70,7 @@ def prepare(
     train = make_plan([t for t in tables if t.dataset.role != "eval"])
     demand_batches(train, config.train.batch_size)
     task.report(*remarks(train, config.train.batch_size))
-    reader = Reader(family, stores, text)
+    reader = Reader(family, stores, text, config.job.seed)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
@@ -71,6 +80,7 @@ def prepare(
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,
+        seed=config.job.seed,
     )
 
 

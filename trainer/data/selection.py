@@ -11,6 +11,7 @@ from math import nan
 import numpy as np
 
 from trainer.cache.keys import KEY_BYTES
+from trainer.data.bad import BadSample
 from trainer.data.dataset import Dataset
 from trainer.data.funnel import Funnel, Stage
 from trainer.data.index import Row
@@ -18,7 +19,7 @@ from trainer.data.probe import Facts
 from trainer.data.reference_geometry import with_stored_sizes
 from trainer.data.refusal import Refusal, refusal
 from trainer.data.strings import Packer, column
-from trainer.data.table import Table, draw_of
+from trainer.data.table import Table, draw_of, length_of
 
 
 def sample_id(dataset: str, relpath: str) -> int:
@@ -86,6 +87,11 @@ def _usable(dataset: Dataset, rows: Iterable[Row], funnel: Funnel) -> Iterator[R
         funnel.readable += 1
         if (why := small or refused.of(row)) is not None:
             funnel.lose(_STAGES[why[0]], row.relpath, why[1])
+            continue
+        try:
+            length_of(dataset, row.facts)
+        except BadSample as error:
+            funnel.lose("short", row.relpath, str(error))
             continue
         funnel.large_enough += 1
         if not dataset.captions(row.relpath, row.text):

@@ -6,8 +6,8 @@ into an `Item` only where a sample is encoded or trained on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -16,10 +16,23 @@ from numpy.typing import NDArray
 
 from trainer.cache.keys import KEY_BYTES
 from trainer.data.dataset import Dataset, PartnerSpec, Role
-from trainer.data.geometry import MIDDLE, Draw, Focus, Placement, drawn, place, place_like
-from trainer.data.item import Item
+from trainer.data.frames import frame_count, frame_indices
+from trainer.data.geometry import (
+    MIDDLE,
+    Bucket,
+    Draw,
+    Focus,
+    Placement,
+    drawn,
+    place,
+    place_into,
+    place_like,
+)
+from trainer.data.item import NOWHERE, Item
 from trainer.data.probe import Facts
+from trainer.data.sound import seconds_of, start_of
 from trainer.data.strings import Strings
+from trainer.rng import stream_seed, unit
 
 Ints = NDArray[np.int64]
 
@@ -51,6 +64,7 @@ class Table:
     locators: Strings
     file_texts: Strings  # stored captions, "" where there are none
     partners: tuple[Partner, ...] = ()
+    recut: Mapping[Bucket, Bucket] = field(default_factory=dict)  # targets of merged buckets
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,8 +85,14 @@ class Table:
     def placement(self, row: int, crop: int = 0) -> Placement:
         """Where the sample goes with crop number `crop`."""
         width, height = map(int, self.sizes[row])
+        if not width:
+            return NOWHERE
         draw = self.draw(row, crop)
-        return place(width, height, self.dataset.geometry, draw, self._focus(row))
+        spec, focus = self.dataset.geometry, self._focus(row)
+        placement = place(width, height, spec, draw, focus)
+        if (target := self.recut.get(placement.target)) is None:
+            return placement
+        return place_into(target, width, height, spec, draw, focus)
 
     def draw(self, row: int, crop: int = 0) -> Draw:
         """What is random in the placement of a sample."""
@@ -105,18 +125,48 @@ class Table:
             placement=placement,
             captions=self.captions(row),
             background=dataset.background,
+            clip=self._clip(row),
+            span=self._span(row),
+            audio=dataset.audio,
         )
+
+    def _clip(self, row: int) -> tuple[int, ...]:
+        """Frames taken of a film."""
+        dataset = self.dataset
+        if dataset.kind != "video":
+            return ()
+        facts, draw = self.facts(row), self._start(row, dataset.video.start)
+        return tuple(frame_indices(facts, dataset.video, self.length(row), draw))
+
+    def _span(self, row: int) -> tuple[float, float] | None:
+        """Part taken of a recording."""
+        dataset = self.dataset
+        if dataset.kind != "audio":
+            return None
+        facts, draw = self.facts(row), self._start(row, dataset.audio.truncate)
+        seconds = seconds_of(facts, dataset.audio)
+        return start_of(facts, dataset.audio, seconds, draw), seconds
+
+    def _start(self, row: int, where: str) -> float:
+        number = int.from_bytes(self.content(row), "little")
+        return (
+            unit(stream_seed(self.dataset.seed, number, 0, "start")) if where == "random" else 0.0
+        )
+
+    def length(self, row: int) -> int:
+        """Frames of a clip, hundredths of seconds of a recording, 1 of a picture."""
+        return length_of(self.dataset, self.facts(row))
 
     def _partner(self, partner: Partner, row: int, sample: Item) -> Item:
         if partner.table is None or partner.rows is None:
             return replace(sample, role=partner.role, made=partner.spec.made)
         other, there = partner.table, int(partner.rows[row])
         if not partner.spec.strict:
-            return other.item(there)
+            return replace(other.item(there), options=partner.spec.options)
         size = (int(other.sizes[there, 0]), int(other.sizes[there, 1]))
         placement = place_like(size, (sample.width, sample.height), sample.placement)
         assert placement is not None, "pairing keeps only partners of the sample's shape"
-        return other._item(there, placement)
+        return replace(other._item(there, placement), options=partner.spec.options)
 
     def items(self, rows: Iterable[int] | None = None) -> Iterator[Item]:
         """Samples in all their crops."""
@@ -153,6 +203,8 @@ class Table:
         """Of everything that shapes the samples; places and names of folders do not."""
         hasher = blake2b(repr(self._settings()).encode(), digest_size=KEY_BYTES)
         hasher.update(self.columns_digest)
+        if self.recut:
+            hasher.update(repr(sorted(self.recut.items())).encode())
         for partner in self.partners:
             hasher.update(repr((partner.spec, partner.role)).encode())
             if partner.table is not None and partner.rows is not None:
@@ -188,6 +240,18 @@ class Table:
         settings += (dataset.background, dataset.repeats, dataset.leftover)
         changed = {name: value for name, value in more.items() if value not in (None, False)}
         return (*settings, changed) if changed else settings
+
+
+def length_of(dataset: Dataset, facts: Facts) -> int:
+    """What samples of one batch share besides their size; BadSample when they are too short."""
+    match dataset.kind:
+        case "video":
+            stride, offset = dataset.frame_rule
+            return frame_count(facts, dataset.video, stride=stride, offset=offset)
+        case "audio":
+            return round(100 * seconds_of(facts, dataset.audio))
+        case _:
+            return 1
 
 
 def draw_of(dataset: Dataset, content: bytes, crop: int = 0) -> Draw:

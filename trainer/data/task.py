@@ -35,6 +35,7 @@ class Task:
     root: Path
     emit: Emit
     should_stop: Callable[[], bool]
+    run: Path | None = None  # whose entries are not cleared away
     funnels: dict[str, Funnel] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 

@@ -30,7 +30,11 @@ def build_parts(config: JobConfig, session: Session) -> Parts:
     trainable_dtype = weights_dtype(config)
     family = make_family(config, device, trainable_dtype)
     prepared = prepare(
-        config, family, on_event=session.events.emit, should_stop=session.stop_requested
+        config,
+        family,
+        on_event=session.events.emit,
+        should_stop=session.stop_requested,
+        run=session.run.path,
     )
     family.load("denoiser")
     trainable = build_trainable(config, family, trainable_dtype)

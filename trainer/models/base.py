@@ -109,6 +109,16 @@ class Family(ABC):
         dtype = str(dtypes.get(which, self.dtype))
         return identity(self.source, which, (dtype, self.encode_version, *self.traits))
 
+    def describe(self, which: Which) -> dict[str, str]:
+        """The parts of `identity` in words, to tell which of them changed."""
+        dtypes = {"vae": self.vae_dtype, "denoiser": self.denoiser_dtype}
+        parts = {
+            "weights": identity(self.source, which, ()),
+            "dtype": str(dtypes.get(which, self.dtype)).removeprefix("torch."),
+            "version": str(self.encode_version),
+        }
+        return parts | {f"option {n}": repr(value) for n, value in enumerate(self.traits, 1)}
+
     @property
     def traits(self) -> tuple[Any, ...]:
         """Options of the family that change what is encoded."""
@@ -142,18 +152,24 @@ class Family(ABC):
     # --- pixels ----------------------------------------------------------------------------
 
     @torch.no_grad()
+    def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pixels [B, 3, H, W] in -1..1 to mean and standard deviation of the normalised latents,
+        [B, C, h, w] each, fp32 on CPU; no deviation where the autoencoder has none."""
+        vae: Any = self.modules["vae"]
+        found = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist
+        shift, scale = vae.config.shift_factor or 0.0, vae.config.scaling_factor
+        return (found.mean.float().cpu() - shift) * scale, found.std.float().cpu() * scale
+
     def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
         """Pixels [B, 3, H, W] in -1..1 to normalised latents [B, C, h, w], fp32 on CPU.
 
         The posterior is sampled with one keyed stream per picture, so a latent does not depend
         on its neighbours in the batch.
         """
-        vae: Any = self.modules["vae"]
-        posterior = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist
-        latents = posterior.mean.float().cpu()
-        if self.facts.latent_stat == "sample":
-            latents = latents + posterior.std.float().cpu() * normal(seeds, latents.shape[1:])
-        return (latents - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+        mean, std = self.posterior(pixels)
+        if std is None or self.facts.latent_stat != "sample":
+            return mean
+        return mean + std * normal(seeds, mean.shape[1:])
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

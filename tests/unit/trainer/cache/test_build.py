@@ -13,7 +13,7 @@ import torch
 from tests.support import child
 from tests.support.fake_family import FakeFamily, job
 from tests.support.pictures import make_folder
-from trainer.cache import build
+from trainer.cache import build, room
 from trainer.cache.keys import text_key
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
@@ -168,7 +168,7 @@ def test_error_in_the_encoder_gives_its_leases_back(tmp_path):
 def test_too_little_room_is_refused_after_the_first_group(tmp_path, monkeypatch):
     """The first group tells the size of all; what the disk cannot hold is refused (DAT102)."""
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(build.shutil, "disk_usage", lambda path: usage(100, 80, 20))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: usage(100, 80, 20))
     family = FakeFamily()
     with pytest.raises(TrainerError) as error:
         build_text(

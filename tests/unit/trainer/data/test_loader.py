@@ -146,7 +146,7 @@ def test_damaged_cache_is_an_error_of_the_batch_that_needs_it(root, tmp_path, wo
                 break
             seen |= set(batch.sample_ids)
     victim = next(i for i in prepared.plan_train.items() if i.sample_id in fresh)
-    prepared.stores.latents.drop([item_key(victim, "vae-1")])
+    prepared.stores.latents.drop([item_key(victim, prepared.stores.latents.encoder)])
     with make_loader(prepared, family, config, 0) as loader:
         batches = iter(loader)
         assert len(list(itertools.islice(batches, 8))) == 8

@@ -240,10 +240,14 @@ def test_strength_is_put_back_to_the_bit(tiny_model):
     _, lora = trained("flux", tiny_model("flux"), alpha=3.0)
     before = [layer.scaling["default"] for layer in lora._layers]
     assert before
-    with pytest.raises(ZeroDivisionError):
+
+    def fail() -> None:
         with lora.at_strength(1 / 3):
             assert [layer.scaling["default"] for layer in lora._layers] != before
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [layer.scaling["default"] for layer in lora._layers] == before
 
 
