@@ -37,7 +37,7 @@ def prepared(root: Path, family: FakeFamily | None = None):
 def contents(root: Path) -> dict[bytes, dict[str, torch.Tensor]]:
     """Every entry of both stores."""
     found = {}
-    for kind, encoder in (("latents", "vae-1"), ("text", "text-1")):
+    for kind, encoder in (("latents", "vae-1-sample-fp32"), ("text", "text-1")):
         store = Store(root / "cache", kind, encoder)
         shards = [n for (n,) in store._db.execute("SELECT id FROM shard WHERE kind = ?", (kind,))]
         for shard in shards:
