@@ -203,6 +203,15 @@ CODES: dict[str, str] = {
     "dataset, which stops taking part.",
     "CFG138": "The weight of a dataset is so small beside the others, or so large, that its share "
     "cannot be dealt out.",
+    "CFG120": "A dataset has no place where its samples lie: neither path nor source.",
+    "CFG121": "A dataset has two places: path and source.",
+    "CFG122": "A key of a source does not apply to its kind.",
+    "CFG123": "A source lacks a key that its kind needs.",
+    "CFG124": "Something that looks like a secret stands in a job file.",
+    "CFG125": "The address of a service is no http or https URL.",
+    "CFG127": "Captions come from files beside the samples, but the source has none beside them.",
+    "CFG128": "A file ending lacks its dot.",
+    "CFG129": "Partners beside the samples were asked of a source that has nothing beside them.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "
@@ -237,6 +246,25 @@ CODES: dict[str, str] = {
     "DAT064": "Samples of buckets that fill no batch are cut to the nearest bucket (leftover "
     "merge), or wait because no bucket is near enough.",
     "DAT040": "Video and audio are read with PyAV, which the extra `media` installs.",
+    "DAT020": "The store of a dataset does not answer: no connection, or no answer in time, also "
+    "after several tries with growing pauses. What was scanned is kept.",
+    "DAT021": "The store of a dataset refused access, or there are no credentials for it. They "
+    "come from the AWS_* environment variables or a profile of ~/.aws, never from a job file.",
+    "DAT022": "The bucket of a dataset does not exist, or lies in another region.",
+    "DAT024": "The store of a dataset answered in a way that cannot be used: with an error of its "
+    "own, or with keys in no order.",
+    "DAT025": "A tar shard is compressed, so single samples in it cannot be read.",
+    "DAT026": "There is no shard or table at the path of a dataset.",
+    "DAT027": "A table cannot be read: it is damaged, or not what its ending says.",
+    "DAT028": "A table has no column of this name, or it is not clear which column to read. The "
+    "columns that there are are listed.",
+    "DAT029": "A table holds addresses of the web. They are fetched once, by `stune data fetch`, "
+    "never by a run.",
+    "DAT030": "Rows of a table have no name, or share one.",
+    "DAT031": "A Hugging Face dataset cannot be loaded: it, its subset, split or revision does not "
+    "exist, or the hub cannot be reached.",
+    "DAT032": "Addresses of a table could not be fetched; a file lists them with the reasons.",
+    "DAT033": "The folder for fetched shards holds those of another table, or is in use.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def _value(value: Any, base: Path, path: str) -> Any:
         candidate = (base / Path(value).expanduser()).resolve()
     except (OSError, RuntimeError, ValueError):
         return value  # no path at all, or the home of nobody; told as a folder that is not there
-    if kind == "model" and not os.path.exists(candidate) and not value.startswith((".", "/", "~")):
+    elsewhere = not os.path.exists(candidate) and not has_magic(value)  # as of a hub id
+    if kind == "model" and elsewhere and not value.startswith((".", "/", "~")):
         return value
     return str(candidate)

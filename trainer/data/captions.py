@@ -65,27 +65,28 @@ def parse_json(data: bytes, name: str, columns: Sequence[str]) -> Text:
     except (ValueError, RecursionError) as error:
         return None, f"{name} is not JSON: {error}"
     if isinstance(value, dict):
-        found = [t for key in columns or _USUAL for t in _texts(_at(value, key), key)]
+        found = [t for key in columns or USUAL for t in texts(at(value, key), key)]
     else:
-        found = _texts(value, "")
+        found = texts(value, "")
     return (VARIANT.join(found), None) if found else (None, f"{name} holds no caption")
 
 
-_USUAL = ("caption", "captions", "text", "prompt", "tags")
+USUAL = ("caption", "captions", "text", "prompt", "tags")
 
 
-def _at(value: Any, path: str) -> Any:
+def at(value: Any, path: str) -> Any:
     """A nested value by its dotted path; None where it does not exist."""
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def _texts(value: Any, key: str) -> list[str]:
+def texts(value: Any, key: str) -> list[str]:
+    """The captions in a value: a text, a list of texts, or the one caption of a list of tags."""
     values = value if isinstance(value, list) else [value]
-    texts = [text for v in values if isinstance(v, str) and (text := _clean(v))]
+    found = [text for v in values if isinstance(v, str) and (text := _clean(v))]
     is_tags = isinstance(value, list) and key.rpartition(".")[2] == "tags"
-    return [", ".join(texts)] if is_tags and texts else texts
+    return [", ".join(found)] if is_tags and found else found
 
 
 def _clean(text: str) -> str:

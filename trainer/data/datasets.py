@@ -14,6 +14,7 @@ from trainer.data.geometry import Downsample, GeometrySpec
 from trainer.data.index import Index
 from trainer.data.sources.base import Kind, Source
 from trainer.data.sources.build import build_source
+from trainer.runs.homes import cache_home
 
 
 def datasets(config: JobConfig, facts: FamilyFacts) -> list[Dataset]:
@@ -26,7 +27,7 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
     caption = dataset.caption or defaults.caption
     return Dataset(
         id=dataset.id,
-        source=build_source(dataset, caption),
+        source=build_source(dataset, caption, cache_root(config) / "index"),
         geometry=_geometry(config, facts, dataset),
         caption=caption,
         missing_caption=config.data.missing_caption,
@@ -90,6 +91,11 @@ def square_size(config: JobConfig, facts: FamilyFacts) -> tuple[int, int]:
     multiple = 2 * facts.spatial_factor
     edge = max(multiple, round(size.square / multiple) * multiple)
     return edge, edge
+
+
+def cache_root(config: JobConfig) -> Path:
+    """Folder of the index and of everything encoded."""
+    return Path(config.cache.root) if config.cache.root else cache_home() / "objects"
 
 
 INDEX = "index/2"  # of the database's tables

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
 from trainer.data.caching import Stores, cache_samples, cache_text, validation_texts
-from trainer.data.datasets import datasets, square_size
+from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
 from trainer.data.part import parts_of
@@ -28,7 +27,6 @@ from trainer.data.scanning import scan_all
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family
-from trainer.runs.homes import cache_home
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +50,7 @@ def prepare(
     config: JobConfig, family: Family, *, on_event: Emit, should_stop: Callable[[], bool]
 ) -> Prepared:
     """Scan and cache everything the run needs; raises Preempted when asked to stop."""
-    root = Path(config.cache.root) if config.cache.root else cache_home() / "objects"
+    root = cache_root(config)
     task = Task(config, family, root, on_event, should_stop)
     with cache_guard(root):
         with phase(on_event, "scan"):

@@ -23,6 +23,7 @@ from trainer.config.rules import (
     model,
     noise,
     optimizer,
+    sources,
     validation,
 )
 from trainer.config.rules.problem import Problem
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     *captions.RULES,
     *mixing.RULES,
     *media.RULES,
+    *sources.RULES,
     *validation.RULES,
 )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem, resolutions
+from trainer.config.rules.sources import missing_place, place_of
 from trainer.config.schema.root import JobConfig
 from trainer.config.units import parse_resolution
 
@@ -38,15 +37,12 @@ def ids_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.path is None:
-            continue
-        path = Path(dataset.path)
-        if not os.path.isdir(path):
-            what = "is not a folder" if os.path.exists(path) else "does not exist"
+        if (missing := missing_place(dataset)) is not None:
+            code, key, what = missing
             yield Problem(
-                code="DAT001",
-                key=f"data.datasets[{index}].path",
-                message=f"dataset {dataset.id}: {path} {what}",
+                code=code,
+                key=f"data.datasets[{index}].{key}",
+                message=f"dataset {dataset.id}: {what}",
                 fix="check the path; in a file it is relative to that file's folder",
             )
 
@@ -110,15 +106,15 @@ def measured_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 def same_pictures_once(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     seen: dict[tuple[str, str | None], str] = {}
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.role != "train" or dataset.path is None:
+        if dataset.role != "train":
             continue
-        first = seen.setdefault((dataset.path, dataset.resolution), dataset.id)
+        first = seen.setdefault((place_of(dataset), dataset.resolution), dataset.id)
         if first != dataset.id:
             yield Problem(
                 code="CFG097",
-                key=f"data.datasets[{index}].path",
+                key=f"data.datasets[{index}].{'path' if dataset.source is None else 'source'}",
                 level="warn",
-                message=f"datasets {first} and {dataset.id} read the same folder at one size",
+                message=f"datasets {first} and {dataset.id} read the same place at one size",
                 why="its pictures would count twice",
                 fix="use repeats for more weight, or give the second another resolution",
             )

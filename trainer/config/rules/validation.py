@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem
+from trainer.config.rules.sources import place_of
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
 from trainer.config.units import parse_resolution
@@ -92,12 +93,12 @@ def style_reference_usable(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
 
 
 def train_and_eval_apart(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    trained = {d.path for d in config.data.datasets if d.role == "train" and d.path}
+    trained = {place_of(d) for d in config.data.datasets if d.role == "train"}
     for index, dataset in enumerate(config.data.datasets):
-        if dataset.role == "eval" and dataset.path in trained:
+        if dataset.role == "eval" and place_of(dataset) in trained:
             yield Problem(
                 code="CFG095",
-                key=f"data.datasets[{index}].path",
+                key=f"data.datasets[{index}].{'path' if dataset.source is None else 'source'}",
                 message=f"dataset {dataset.id} measures on pictures that are trained on",
                 why="the held-out loss would only show memory",
                 fix="hold some pictures back",

@@ -95,9 +95,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
     try:
-        info = entry.stat()
+        return stamp_of(entry.stat())
     except OSError:
         return None
+
+
+def stamp_of(info: os.stat_result) -> Stamp:
     return (info.st_size, info.st_mtime_ns, info.st_ino)
 
 

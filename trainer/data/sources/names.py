@@ -27,6 +27,11 @@ def is_sample(name: str, kind: Kind, suffix: str | None = None) -> bool:
     return stem.endswith(suffix) if suffix else not stem.endswith(MASK)
 
 
+def is_hidden(path: str) -> bool:
+    """Whether a name of the path begins with a dot: left out everywhere, as of `._cat.png`."""
+    return path.startswith(".") or "/." in path
+
+
 def shown(name: str) -> str:
     """The name as printable text, whatever its encoding was."""
     return name.encode("utf-8", "backslashreplace").decode()
