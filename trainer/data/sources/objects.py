@@ -19,7 +19,7 @@ from trainer.cache.keys import KEY_BYTES
 from trainer.data.sources.base import Stamp
 from trainer.data.sources.extras import missing_extra
 from trainer.data.sources.order import sorted_on_disk
-from trainer.data.sources.refusal import Refusal, refusal
+from trainer.data.sources.refusal import REACH, Refusal, refusal
 from trainer.errors import DataError
 from trainer.findings import finding
 
@@ -27,6 +27,7 @@ CONNECTIONS = 32
 PIECE = 256 << 10
 SLOWEST = 16 << 10  # bytes a second below which a transfer is given up
 SILENT = 3  # failures in a row after which the store is taken to be gone
+GONE_S = 60.0  # for so long
 DIRECTORY_BUCKET = "--x-s3"  # the buckets whose names end so list their keys in no order
 
 Answer = TypeVar("Answer")
@@ -86,6 +87,7 @@ class Bucket:
         self._lock = threading.Lock()
         self._made: Any = None
         self._silent = 0
+        self._silent_since = 0.0
 
     def objects(self, prefix: str) -> Iterator[Object]:
         """Objects whose key begins with `prefix`, in the order of their keys; DataError."""
@@ -103,13 +105,23 @@ class Bucket:
 
     def read(self, key: str, etag: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` of the object as it was listed; OSError when it is another one
-        now or cannot be had, DataError when the store as a whole cannot."""
+        now, or cannot be had."""
         asked = {"Range": f"bytes={start}-{stop - 1}"} | ({"IfMatch": etag} if etag else {})
         return self._get(key, asked)
 
     def whole(self, key: str) -> bytes:
         """All bytes of an object; errors as in `read`."""
         return self._get(key, {})
+
+    def demand(self) -> None:
+        """DataError when the store answered none of the last requests. To be called before one:
+        within a decoder, the error would be taken for one of the picture."""
+        if self._silent < SILENT:
+            return
+        if time.monotonic() - self._silent_since > GONE_S:
+            self._silent = 0  # whoever tries again later gets new patience
+            return
+        raise self._error("", Refusal("DAT020", f"{SILENT} requests without answer", REACH))
 
     def close(self) -> None:
         with self._lock:
@@ -134,17 +146,18 @@ class Bucket:
     def _get(self, key: str, asked: dict[str, str]) -> bytes:
         def read() -> bytes:
             answer = self._client().get_object(Bucket=self.place.bucket, Key=key, **asked)
-            until = time.monotonic() + self._patience.read_s + answer["ContentLength"] / SLOWEST
+            length = answer["ContentLength"]
+            until = time.monotonic() + self._patience.read_s + length / SLOWEST
             with answer["Body"] as body:
-                return b"".join(_in_time(body, until))
+                data = b"".join(_in_time(body, until))
+            if len(data) != length:
+                raise ConnectionAbortedError
+            return data
 
         try:
             return self._patiently(read)
         except _Refused as error:
-            told = error.refusal
-            if told.silent and self._silent >= SILENT:
-                raise self._error(key, told) from error
-            raise OSError(errno.EIO, f"{self.place.url(key)}: {told.cause}") from error
+            raise OSError(errno.EIO, f"{self.place.url(key)}: {error.refusal.cause}") from error
 
     def _patiently(self, request: Callable[[], Answer]) -> Answer:
         """The answer of a request, or _Refused after the last try."""
@@ -159,6 +172,7 @@ class Bucket:
                     time.sleep(self._patience.pause_s * 2**attempt)
                     continue
                 self._silent = self._silent + 1 if told.silent else 0
+                self._silent_since = time.monotonic()
                 raise _Refused(told) from error
             self._silent = 0
             return answer

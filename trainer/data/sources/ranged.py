@@ -6,6 +6,7 @@ a far jump. What is left of an object is taken at once when it is hardly more th
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -82,7 +83,7 @@ class RangedFile(io.RawIOBase):
             length = self._size - position
         block = self._fetch(position, position + length)
         if len(block) != length:
-            raise OSError(f"{len(block)} of {length} bytes came")
+            raise OSError(errno.EIO, f"{len(block)} of {length} bytes came")
         self._end = position + length
         self._blocks.append((position, block))
         while len(self._blocks) > 1 and sum(len(b) for _, b in self._blocks) > KEPT:

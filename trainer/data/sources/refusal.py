@@ -70,13 +70,13 @@ def refusal(error: Exception) -> Refusal:
         OSError,
     )
     if isinstance(error, transport) or type(error).__module__.startswith("urllib3"):
-        return Refusal("DAT020", _silence(error), _REACH, again=True, silent=True)
+        return Refusal("DAT020", _silence(error), REACH, again=True, silent=True)
     if isinstance(error, ValueError):
         return Refusal("DAT020", str(error), "check source.endpoint: https://HOST[:PORT]")
     return Refusal("DAT024", f"{type(error).__name__}: {error}", _ODD)
 
 
-_REACH = "check source.endpoint, source.region and the network; start again to go on"
+REACH = "check source.endpoint, source.region and the network; start again to go on"
 _ODD = "check that source.endpoint is an S3-compatible service"
 
 
@@ -104,4 +104,4 @@ def _answered(answer: dict[str, Any]) -> Refusal:
     if names & {*_CHANGED.split()}:
         return Refusal("DAT024", "the object was replaced", "start again: it is listed anew")
     busy = bool(names & {*_BUSY.split()})
-    return Refusal("DAT024", cause, _REACH if busy else _ODD, again=busy)
+    return Refusal("DAT024", cause, REACH if busy else _ODD, again=busy)

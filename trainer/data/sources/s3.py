@@ -65,6 +65,7 @@ class Objects:
             yield Found(name, locator, own.stamp, caption and caption.stamp, own.digest)
 
     def open(self, relpath: str, locator: str) -> BinaryIO:
+        self._bucket.demand()
         size, _, etag = locator.partition(" ")
         if size == "0":  # no range of it can be asked for
             return io.BytesIO()
@@ -73,6 +74,7 @@ class Objects:
 
     def caption(self, found: Found) -> tuple[str | None, str | None]:
         assert self._caption is not None, "a caption is listed only where it is read"
+        self._bucket.demand()
         name = os.path.splitext(found.relpath)[0] + self._caption.suffix
         return self._caption.parse(self._bucket.whole(self._folder + name), name)
 

@@ -20,7 +20,7 @@ from trainer.errors import DataError
 from trainer.findings import finding
 
 TAR = ".tar"
-COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tzst|tar\.\w+)$", re.IGNORECASE)
+COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tzst|tar\.(gz|bz2|xz|zst|lz4|lzma))$", re.IGNORECASE)
 
 
 class Shard(NamedTuple):
@@ -50,6 +50,10 @@ class Shards(Protocol):
 
     def read(self, shard: Shard, start: int, stop: int) -> bytes:
         """A range of a shard; OSError when it changed or cannot be read."""
+        ...
+
+    def demand(self) -> None:
+        """DataError when nothing can be read for now."""
         ...
 
     def close(self) -> None: ...
@@ -92,6 +96,9 @@ class LocalShards:
             return b"".join(parts)
         finally:
             os.close(fd)
+
+    def demand(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -139,6 +146,9 @@ class RemoteShards:
 
     def read(self, shard: Shard, start: int, stop: int) -> bytes:
         return self._bucket.read(self._folder + shard.name, shard.etag, start, stop)
+
+    def demand(self) -> None:
+        self._bucket.demand()
 
     def close(self) -> None:
         self._bucket.close()

@@ -117,6 +117,7 @@ class Tars:
         return inside
 
     def _file(self, shard: Shard, offset: int, size: int) -> BinaryIO:
+        self._shards.demand()
         if size == 0:
             return io.BytesIO()
         fetch = partial(self._shards.read, shard)
