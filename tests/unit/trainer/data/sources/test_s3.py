@@ -1,9 +1,8 @@
-"""Objects of a bucket are samples: listed by prefix, looked at by ranges, read where they are new."""
+"""Objects of a bucket are samples: listed by prefix, looked at by ranges, read where new."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -101,7 +100,7 @@ def test_odd_names(bucket, database):
     for name in [*names, "._hidden.png", ".git/x.png", "folder/"]:
         put(bucket, name, png())
     put(bucket, "empty.png", b"")
-    put(bucket, "ü/猫 .txt", "eine Katze".encode())
+    put(bucket, "ü/猫 .txt", b"eine Katze")
     rows = scanned(objects(bucket), database)
     assert sorted(rows) == sorted([*names, "empty.png"])
     assert rows["empty.png"].reason == "the file is empty"

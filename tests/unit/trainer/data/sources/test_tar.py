@@ -181,7 +181,7 @@ def test_places(shards, source, database, tmp_path):
 
 
 def test_order_of_shards_is_that_of_paths(tmp_path, source):
-    """"a.tar-b.tar/x" comes before "a.tar/x"."""
+    """ "a.tar-b.tar/x" comes before "a.tar/x"."""
     for name in ("a.tar", "a.tar-b.tar", "a.tar.tar"):
         write(tmp_path / "s" / name, [("z.png", png()), ("(.png", png())])
     found = [f.relpath for f in source(tmp_path / "s").listing()]
@@ -278,7 +278,7 @@ def test_shards_in_a_bucket(bucket, shards, source, database, passes):
     assert picture(remote, rows["000001.tar/sub/0001.png"]).size == (20, 16)
     assert len({row.content for row in rows.values()}) == 6
     one = source(RemoteShards(bucket, "sets/*/000001.tar"))
-    assert [f.relpath for f in one.listing()][0] == "wds/000001.tar/sub/0000.png"
+    assert next(one.listing()).relpath == "wds/000001.tar/sub/0000.png"
 
 
 def test_a_shard_in_a_bucket_that_changed(bucket, shards, source, database):
@@ -311,6 +311,8 @@ def test_a_folder_and_its_tar_are_the_same_samples(tmp_path, source, database):
             tar.add(path, path.name)
     packed = scanned(source(tmp_path / "set.tar"), database)
     plain = scanned(Folder(folder, "image", TEXT), tmp_path / "plain" / "f.db")
-    assert {n.removeprefix("set.tar/"): (r.facts, r.text, r.content) for n, r in packed.items()} == {
-        n: (r.facts, r.text, r.content) for n, r in plain.items()
+    known = {name: (row.facts, row.text, row.content) for name, row in plain.items()}
+    assert known == {
+        name.removeprefix("set.tar/"): (row.facts, row.text, row.content)
+        for name, row in packed.items()
     }
