@@ -123,6 +123,7 @@ def captions_are_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
     for use in caption_uses(config):
         dataset, source = use.dataset, use.value.source
         rows = dataset.source is not None and dataset.source.kind in IN_ROWS
+        shared = "source" in use.defaults.model_fields_set  # which others may need as it is
         needs = source in ("textfile", "json") or (dataset.kind == "caption" and source != "table")
         if rows and needs:
             yield Problem(
@@ -130,7 +131,7 @@ def captions_are_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
                 key=use.key("source"),
                 message=f"dataset {dataset.id}: no caption files lie beside rows",
                 fix='set caption.source = "table", and caption.column to the column',
-                patch={f"{use.own}.source": "table"},
+                patch=None if shared else {f"{use.own}.source": "table"},
             )
 
 

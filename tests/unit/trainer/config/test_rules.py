@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.trainer.config import source_cases
 from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
@@ -512,6 +513,8 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (f"{PROMPT}; eval.style_reference = 'none'", f"{PROMPT}; eval.style_reference = 'a'"),
     ],
 }
+for code, pairs in source_cases.CASES.items():
+    CASES.setdefault(code, []).extend(pairs)
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]
 
 
