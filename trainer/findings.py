@@ -231,7 +231,6 @@ CODES: dict[str, str] = {
     "CFG183": "A source lacks a key that its kind needs.",
     "CFG184": "Something that looks like a secret stands in a job file.",
     "CFG185": "The address of a service is no http or https URL.",
-    "CFG186": "Captions come from columns, but the source has none.",
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Item
+from tomlkit.items import InlineTable, Item
 
 from trainer.config.layers import Part, split, value_at
 from trainer.config.positions import toml_lines
@@ -91,6 +91,7 @@ def _set(document: Any, path: list[Part], value: Any) -> None:
     section = document
     for part in path[:-1]:
         if isinstance(part, str) and part not in section:
-            section[part] = tomlkit.table()
+            within = isinstance(section, InlineTable)
+            section[part] = tomlkit.inline_table() if within else tomlkit.table()
         section = section[part]
     section[path[-1]] = value

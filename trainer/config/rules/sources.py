@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem
+from trainer.config.rules.uses import caption_uses
 from trainer.config.schema.data import DatasetConfig
 from trainer.config.schema.root import JobConfig
 from trainer.config.schema.sources import SourceConfig
@@ -119,26 +120,18 @@ def endpoint_is_url(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def captions_are_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    for index, dataset in enumerate(config.data.datasets):
-        own, shared = dataset.caption, config.data.defaults.caption
-        kind = dataset.source.kind if dataset.source else "local"
-        source = (own or shared).source
-        key = f"data.datasets[{index}].caption" if own else "data.defaults.caption"
-        if source == "table" and kind not in IN_ROWS:
-            yield Problem(
-                code="CFG186",
-                key=f"{key}.source",
-                message=f"dataset {dataset.id}: a source of kind {kind} has no columns",
-                fix='set caption.source = "textfile", or source.kind = "table"',
-            )
-        needs = source in ("textfile", "json") and dataset.role not in ("conditioning", "mask")
-        if kind in IN_ROWS and (needs or (dataset.kind == "caption" and source != "table")):
+    for use in caption_uses(config):
+        dataset, source = use.dataset, use.value.source
+        rows = dataset.source is not None and dataset.source.kind in IN_ROWS
+        shared = "source" in use.defaults.model_fields_set  # which others may need as it is
+        needs = source in ("textfile", "json") or (dataset.kind == "caption" and source != "table")
+        if rows and needs:
             yield Problem(
                 code="CFG187",
-                key=f"{key}.source" if own else f"data.datasets[{index}].caption.source",
+                key=use.key("source"),
                 message=f"dataset {dataset.id}: no caption files lie beside rows",
                 fix='set caption.source = "table", and caption.column to the column',
-                patch={f"data.datasets[{index}].caption.source": "table"},
+                patch=None if shared else {f"{use.own}.source": "table"},
             )
 
 

@@ -45,6 +45,7 @@ class HubDataset:
         self._columns = columns
         self._captions = captions
         self._lock = threading.Lock()
+        self._views: dict[tuple[str, ...], Any] = {}
 
     hashed = True
 
@@ -94,6 +95,7 @@ class HubDataset:
         return text, None if text else f"row {row + 1} has no text in its caption columns"
 
     def close(self) -> None:
+        self._views.clear()
         self.__dict__.pop("_loaded", None)
 
     @property
@@ -135,8 +137,7 @@ class HubDataset:
                 raise no_column(column, known, self.name)
 
     def _names(self, column: str) -> Iterator[tuple[str, int]]:
-        table = self._data.select_columns([column]).with_format("arrow")
-        for start, batch in enumerate(table.iter(BATCH)):
+        for start, batch in enumerate(self._view((column,)).iter(BATCH)):
             for row, value in enumerate(batch.column(0).to_pylist(), start * BATCH):
                 if value is None or value == "":
                     raise without_name(self.name, row)
@@ -148,11 +149,18 @@ class HubDataset:
         return self._captions.text(columns, self._values(row, columns))
 
     def _values(self, row: int, columns: Sequence[str]) -> list[Any]:
-        data = self._data
-        tops = [_top(column, data.features) for column in columns]
-        cells = data.select_columns(list(dict.fromkeys(tops))).with_format("arrow")[row]
+        cells = self._view(tuple(columns))[row]
         values = {name: cells.column(name)[0].as_py() for name in cells.column_names}
         return [values[c] if c in values else at(values, c) for c in columns]
+
+    def _view(self, columns: tuple[str, ...]) -> Any:
+        """The data with only these columns; making one costs more than reading many rows."""
+        data = self._data
+        if (view := self._views.get(columns)) is None:
+            tops = dict.fromkeys(_top(column, data.features) for column in columns)
+            view = data.select_columns(list(tops)).with_format("arrow")
+            self._views[columns] = view
+        return view
 
 
 def _top(column: str, known: Any) -> str:

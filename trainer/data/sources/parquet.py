@@ -30,6 +30,7 @@ class ParquetRows:
         counts = (self._file.metadata.row_group(n).num_rows for n in range(self._groups))
         self._starts = [0, *accumulate(counts)]
         self._kept: OrderedDict[tuple[int, str], pa.ChunkedArray] = OrderedDict()
+        self._kept_bytes = 0
         self._lock = threading.Lock()
 
     @property
@@ -55,9 +56,10 @@ class ParquetRows:
             if values is None:
                 values = self._file.read_row_group(group, columns=[column]).column(0)
                 self._kept[group, column] = values
+                self._kept_bytes += values.nbytes
             self._kept.move_to_end((group, column))
-            while len(self._kept) > 1 and sum(v.nbytes for v in self._kept.values()) > KEPT:
-                self._kept.popitem(last=False)
+            while len(self._kept) > 1 and self._kept_bytes > KEPT:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
         return values[row - self._starts[group]].as_py()
 
     def close(self) -> None:

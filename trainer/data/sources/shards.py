@@ -32,7 +32,6 @@ class Shard(NamedTuple):
     etag: str = ""
     digest: bytes | None = None
 
-    @property
     def token(self) -> str:
         """Eight digits that change with the shard."""
         return blake2b(repr(self.stamp).encode(), digest_size=4).hexdigest()

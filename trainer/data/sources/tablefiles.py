@@ -22,17 +22,13 @@ SPACE = 1 << 40  # row numbers of one file, among those of all
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """One file as it was found; `first` is the number of its first row among all."""
+    """One file as it was found; `first` is the number of its first row among those of all."""
 
     name: str  # "" when it is the only one
     path: Path
     stamp: Stamp
+    token: str  # eight digits that change with the file
     first: int
-
-    @property
-    def token(self) -> str:
-        """Eight digits that change with the file."""
-        return blake2b(repr(self.stamp).encode(), digest_size=4).hexdigest()
 
 
 class OpenTables:
@@ -59,10 +55,11 @@ class OpenTables:
         if not found:
             raise no_table(self._path, f"no file there ends with {', '.join(ENDINGS)}")
         names = sorted(found, key=lambda name: f"{name}/")
-        files = [
-            TableFile(name, root / name, _stamp(root / name), number * SPACE)
-            for number, name in enumerate(names)
-        ]
+        files = []
+        for number, name in enumerate(names):
+            stamp = _stamp(root / name)
+            token = blake2b(repr(stamp).encode(), digest_size=4).hexdigest()
+            files.append(TableFile(name, root / name, stamp, token, number * SPACE))
         with self._lock:
             self._files = files
 

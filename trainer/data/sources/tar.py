@@ -133,7 +133,7 @@ class Tars:
                 self._by_name = {shard.name: shard for shard in self._shards.listed()}
         name = relpath[: at.shard]
         shard = self._by_name.get(name)
-        if shard is None or shard.token != at.token:
+        if shard is None or shard.token() != at.token:
             raise changed(name)
         return shard
 
@@ -142,10 +142,10 @@ class Tars:
         if isinstance(inside, OSError):
             why = inside.strerror or str(inside)
             return [Found(f"{shard.name}/(shard)", f"{FAULT}{why}", None, None)]
-        ending = self._caption and self._caption.suffix
+        ending, token = self._caption and self._caption.suffix, shard.token()
         found = []
         for own, text in samples(inside.members, self._kind, ending, self._suffix):
-            at = _Locator(len(shard.name), own.offset, own.size, shard.token)
+            at = _Locator(len(shard.name), own.offset, own.size, token)
             if text is not None:
                 at = at._replace(caption=text.offset, caption_size=text.size)
             name = f"{shard.name}/{shown(own.name)}"
@@ -179,8 +179,9 @@ class _Locator(NamedTuple):
 
 
 def _stamp(shard: Shard, member: Member) -> Stamp:
-    mixed = blake2b(repr((shard.stamp, member.offset)).encode(), digest_size=8).digest()
-    return (member.size, shard.stamp[1], int.from_bytes(mixed, "big") >> 1)
+    """Changes with the shard and with the place in it."""
+    mixed = shard.stamp[2] ^ (shard.stamp[0] + member.offset) * 0x9E3779B97F4A7C15
+    return (member.size, shard.stamp[1], mixed & (1 << 63) - 1)
 
 
 def _digest(shard: Shard, member: Member) -> bytes | None:

@@ -278,7 +278,7 @@ def test_shards_in_a_bucket(bucket, shards, source, database, passes):
     assert picture(remote, rows["000001.tar/sub/0001.png"]).size == (20, 16)
     assert len({row.content for row in rows.values()}) == 6
     one = source(RemoteShards(bucket, "sets/*/000001.tar"))
-    assert next(f.relpath for f in one.listing()) == "wds/000001.tar/sub/0000.png"
+    assert next(one.listing()).relpath == "wds/000001.tar/sub/0000.png"
 
 
 def test_a_shard_in_a_bucket_that_changed(bucket, shards, source, database):
@@ -311,6 +311,8 @@ def test_a_folder_and_its_tar_are_the_same_samples(tmp_path, source, database):
             tar.add(path, path.name)
     packed = scanned(source(tmp_path / "set.tar"), database)
     plain = scanned(Folder(folder, "image", TEXT), tmp_path / "plain" / "f.db")
-    assert {
-        n.removeprefix("set.tar/"): (r.facts, r.text, r.content) for n, r in packed.items()
-    } == {n: (r.facts, r.text, r.content) for n, r in plain.items()}
+    known = {name: (row.facts, row.text, row.content) for name, row in plain.items()}
+    assert known == {
+        name.removeprefix("set.tar/"): (row.facts, row.text, row.content)
+        for name, row in packed.items()
+    }
