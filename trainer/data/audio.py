@@ -16,7 +16,16 @@ from torch import Tensor
 
 from trainer.config.schema.media import AudioConfig
 from trainer.data.bad import BadSample
-from trainer.data.container import MICROSECOND, File, film, library, opened, sound
+from trainer.data.container import (
+    MICROSECOND,
+    File,
+    decoded,
+    film,
+    library,
+    opened,
+    packets,
+    sound,
+)
 from trainer.data.probe import Facts
 from trainer.data.sound import SLACK_S
 
@@ -56,7 +65,7 @@ def _duration_s(container: InputContainer, track: AudioStream) -> float:
     told = unit_s * track.duration if track.duration else (container.duration or 0) * MICROSECOND
     if container.format.name not in ESTIMATING:
         return told
-    counted = unit_s * sum(packet.duration or 0 for packet in container.demux(track))
+    counted = unit_s * sum(packet.duration or 0 for packet in packets(container, track))
     return told if abs(told - counted) < SURE_S else counted
 
 
@@ -117,7 +126,7 @@ def _resampled(
 def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame | None]:
     """Decoded frames, then None: the resampler gives what it still holds."""
     form: object = None
-    for frame in container.decode(track):
+    for frame in decoded(container, track):
         this = (frame.rate, frame.layout.name, frame.format.name)
         if form not in (None, this):
             raise BadSample("its sound changes its form")

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from trainer.data.bad import BadSample
 from trainer.errors import DataError
 from trainer.findings import finding
 
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 File = BinaryIO | Path | str
@@ -43,30 +46,22 @@ def library() -> Any:
 
 @contextmanager
 def opened(file: File) -> Iterator[InputContainer]:
-    """The container in an open file or at a path; an open file is read from its beginning."""
+    """The container in an open file or at a path; an open file is read from its beginning.
+
+    What the file refuses may pass; what the decoders refuse is in the bytes and stays.
+    """
     av = library()
     try:
-        place = os.fspath(file) if isinstance(file, (str, Path)) else file
-        if not isinstance(place, str):
+        with open(file, "rb") if isinstance(file, (str, Path)) else nullcontext(file) as place:
+            if not place.seek(0, os.SEEK_END):
+                raise BadSample("the file is empty")
             place.seek(0)
-        with av.open(place, "r", metadata_errors="replace") as container:
-            yield container
-    except (av.error.FFmpegError, OSError, UnicodeError) as error:
-        raise _bad(file, error) from error
-
-
-def _bad(file: File, error: Exception) -> BadSample:
-    if isinstance(error, OSError):  # of the place; what is wrong with the bytes is another kind
-        return BadSample(error.strerror or str(error), lasting=False)
-    if _empty(file):
-        return BadSample("the file is empty")
-    return BadSample(getattr(error, "strerror", None) or str(error))
-
-
-def _empty(file: File) -> bool:
-    if isinstance(file, (str, Path)):
-        return os.path.exists(file) and os.path.getsize(file) == 0
-    return not file.closed and file.seek(0, os.SEEK_END) == 0
+            with av.open(place, "r", metadata_errors="replace") as container:
+                yield container
+    except av.error.FFmpegError as error:
+        raise BadSample(error.strerror or str(error)) from error
+    except OSError as error:
+        raise BadSample(error.strerror or str(error), lasting=False) from error
 
 
 def film(container: InputContainer) -> VideoStream:
@@ -85,3 +80,20 @@ def sound(container: InputContainer) -> AudioStream | None:
     """The first sound track, if there is one that can be decoded."""
     tracks = (s for s in container.streams.audio if s.codec_context is not None)
     return next(tracks, None)
+
+
+def packets(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+    """What is left of a stream, undecoded."""
+    # Where another stream begins late, PyAV stumbles over it when all packets are through.
+    with suppress(IndexError):
+        yield from (packet for packet in container.demux(stream) if packet.size)
+
+
+@overload
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]: ...
+@overload
+def decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]: ...
+def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
+    """What is left of a stream, decoded."""
+    with suppress(IndexError):  # as above
+        yield from container.decode(stream)

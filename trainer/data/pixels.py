@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -142,9 +143,14 @@ def _rgb(image: Image.Image, background: str) -> Image.Image:
     return to_srgb(image, profile)
 
 
-def crop(image: Image.Image, placement: Placement) -> Tensor:
-    """Resize and cut: float tensor [3, H, W] in -1..1."""
+def cut(image: Image.Image, placement: Placement) -> NDArray[np.uint8]:
+    """Resize and cut: [H, W, 3]."""
     if image.size != placement.resize:
         image = image.resize(placement.resize, Image.Resampling.LANCZOS)
-    pixels = np.asarray(image.crop(placement.box), dtype=np.float32)
+    return np.asarray(image.crop(placement.box))
+
+
+def crop(image: Image.Image, placement: Placement) -> Tensor:
+    """Resize and cut: float tensor [3, H, W] in -1..1."""
+    pixels = cut(image, placement).astype(np.float32)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().div_(127.5).sub_(1.0)

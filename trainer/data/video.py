@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.data.bad import BadSample
-from trainer.data.container import MICROSECOND, File, film, opened, sound
+from trainer.data.container import MICROSECOND, File, decoded, film, opened, sound
 from trainer.data.pixels import demand_believable
 from trainer.data.probe import Facts
 from trainer.data.video_times import indexed, listed, mean_rate
@@ -82,7 +82,7 @@ def quarter_turns(container: InputContainer, stream: VideoStream) -> int:
     if not {"mov", "mp4", "matroska"} & set(container.format.name.split(",")):
         return 0
     container.seek(stream.start_time or 0, stream=stream)
-    frame = next(container.decode(stream), None)
+    frame = next(decoded(container, stream), None)
     if frame is None:
         raise BadSample("it holds no frames")
     return turns_of(frame.rotation)

@@ -1,27 +1,25 @@
 """A decoded frame becomes upright 8-bit sRGB, whatever the film stores.
 
-Films without a colour matrix in their header get the usual one for their size. HDR films (PQ,
-HLG) are converted so that their diffuse white becomes white; what shines brighter is clipped.
+Films without a colour matrix in their header get the usual one for their size.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.bad import BadSample
 from trainer.data.video import turns_of
+from trainer.data.video_hdr import CURVES, sdr
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 Pixels = NDArray[np.uint8]
 UNKNOWN = 2  # of every colour property of a frame
-HDR_CURVES = (16, 18)  # SMPTE 2084 (PQ) and ARIB STD-B67 (HLG)
-BT709, BT601, BT2020 = 1, 5, 9
-SRGB_CURVE = 13
+BT709, BT601, BT2020 = 1, 5, 9  # colour matrices
 HD_WIDTH, HD_HEIGHT = 1280, 720  # from here on BT.709 is what an unmarked film means
 
 
@@ -46,33 +44,32 @@ class Canvas:
         if self._stored not in (None, stored):
             raise BadSample(f"its size changes from {self._stored} to {stored}")
         self._stored = stored
-        clear = any(part.is_alpha for part in frame.format.components)
-        pixels = self._rgb(frame, "rgba" if clear else "rgb24")
-        pixels = np.rot90(pixels, turns_of(frame.rotation))
-        return np.ascontiguousarray(_flat(pixels, self._background) if clear else pixels)
+        if frame.color_trc in CURVES:
+            pixels = sdr(self._rgb(frame, "rgb48le"), frame.color_trc, frame.color_primaries)
+        elif any(part.is_alpha for part in frame.format.components):
+            pixels = _flat(self._rgb(frame, "rgba"), self._background)
+        else:
+            pixels = self._rgb(frame, "rgb24")
+        return np.ascontiguousarray(np.rot90(pixels, turns_of(frame.rotation)))
 
-    def _rgb(self, frame: VideoFrame, layout: str) -> Pixels:
-        hdr = frame.color_trc in HDR_CURVES
+    def _rgb(self, frame: VideoFrame, layout: str) -> NDArray[Any]:
+        width, height = self._size
         converted = self._reformatter.reformat(
             frame,
-            width=self._size[0],
-            height=self._size[1],
+            width=width,
+            height=height,
             format=layout,
-            src_colorspace=_matrix(frame, hdr),
+            src_colorspace=_matrix(frame),
             interpolation=self._scaling,
-            dst_color_trc=SRGB_CURVE if hdr else None,
-            dst_color_primaries=BT709 if hdr else None,
         )
-        pixels = converted.to_ndarray()
-        assert pixels.dtype == np.uint8
-        return pixels  # pyright: ignore[reportReturnType]  # 8 bit by its layout
+        return converted.to_ndarray()
 
 
-def _matrix(frame: VideoFrame, hdr: bool) -> int | None:
+def _matrix(frame: VideoFrame) -> int | None:
     """Where the frame does not say how its brightness and colour were split: the usual way."""
     if frame.colorspace != UNKNOWN or frame.format.is_rgb:
         return None
-    if hdr:
+    if frame.color_trc in CURVES:
         return BT2020
     large = frame.width >= HD_WIDTH or frame.height >= HD_HEIGHT
     return BT709 if large else BT601

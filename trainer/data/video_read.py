@@ -7,7 +7,7 @@ does not say when its frames are shown, is decoded from its beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from trainer.data.bad import BadSample
-from trainer.data.container import File, film, opened
+from trainer.data.container import File, decoded, film, opened
 from trainer.data.geometry import Placement
-from trainer.data.pixels import crop, demand_believable
+from trainer.data.pixels import cut, demand_believable
 from trainer.data.video import shown_size
 from trainer.data.video_colour import Canvas, Pixels
 from trainer.data.video_times import listed
@@ -42,7 +42,7 @@ def frames_of(file: File, indices: Sequence[int], background: str) -> Iterator[P
         if place is not None:
             container.seek(place, stream=stream)
         number = first - 1
-        for number, frame in enumerate(container.decode(stream), first):
+        for number, frame in enumerate(decoded(container, stream), first):
             if number in wanted:
                 if frame.is_corrupt:
                     raise BadSample(f"frame {number} is damaged")
@@ -59,7 +59,7 @@ def _entry(file: File, wanted: int) -> tuple[int, int | None]:
         times = listed(container, stream)
         for place in times.key_before(wanted) or ():
             container.seek(place, stream=stream)
-            frame = next(container.decode(stream), None)
+            frame = next(decoded(container, stream), None)
             number = times.key_at(frame.pts) if frame else None
             if number is not None and number <= wanted:
                 return number, place
@@ -71,9 +71,11 @@ def read_frames(file: File, indices: Sequence[int], background: str) -> Pixels:
     return np.stack(list(frames_of(file, indices, background)))
 
 
-def crop_frames(frames: Iterator[Pixels] | Pixels, placement: Placement) -> Tensor:
+def crop_frames(frames: Iterable[Pixels], placement: Placement) -> Tensor:
     """Resize and cut each frame [H, W, 3]: float tensor [3, F, H, W] in -1..1."""
-    return torch.stack([crop(Image.fromarray(f), placement) for f in frames], dim=1)
+    parts = torch.from_numpy(np.stack([cut(Image.fromarray(f), placement) for f in frames]))
+    ordered = parts.permute(3, 0, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    return ordered.div_(127.5).sub_(1.0)
 
 
 def read_clip(file: File, indices: Sequence[int], placement: Placement, background: str) -> Tensor:

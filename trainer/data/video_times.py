@@ -6,18 +6,16 @@ reads the file once but decodes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.container import File, film, opened
+from trainer.data.container import File, film, opened, packets
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
     from av.video.stream import VideoStream
 
 JITTER = 0.2  # of a frame's mean duration: what cameras vary without meaning anything by it
@@ -56,7 +54,9 @@ def listed(container: InputContainer, stream: VideoStream) -> Times:
     shown: list[int] = []
     keys: list[Key] = []
     count = 0
-    for packet in _packets(container, stream):
+    for packet in packets(container, stream):
+        if packet.is_discard:  # hidden by an edit list
+            continue
         count += 1
         if packet.pts is None:
             continue
@@ -67,11 +67,6 @@ def listed(container: InputContainer, stream: VideoStream) -> Times:
     if len(times) != count:  # some without a time, or two at the same
         return Times(count, np.empty(0, dtype=np.int64), ())
     return Times(count, times, tuple(keys))
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Those that become a frame: an edit list hides others."""
-    return (p for p in container.demux(stream) if p.size and not p.is_discard)
 
 
 def indexed(stream: VideoStream) -> NDArray[np.int64] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -225,3 +228,27 @@ def test_lyrics_keep_their_lines():
     assert file.parse(text, "a.lyrics.txt") == ("[verse]\none\n\n[chorus]\ntwo", None)
     assert parse_lyrics(b" \n ", "a.lyrics.txt") == (None, "a.lyrics.txt is empty")
     assert parse_lyrics(b"ab\xff", "x") == (None, "x is not UTF-8 text (byte 2)")
+
+
+# --- the guide ---------------------------------------------------------------------------------
+
+GUIDE = Path(__file__).resolve().parents[4] / "docs" / "guides" / "video-and-audio.md"
+
+
+def test_the_guide_tells_the_truth():
+    """Its settings are valid, its picked frames and its lowered counts are what comes out."""
+    text = GUIDE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    settings: dict[str, dict] = {}
+    for block in blocks:
+        settings |= tomllib.loads(block)["data"]["defaults"]
+    AudioConfig(**settings["audio"])
+    video = VideoConfig(**settings["video"] | {"start": "beginning"})
+    numbers = re.search(r"takes frames ([\d, ]+) …", text)
+    assert numbers is not None
+    listed = [int(number) for number in numbers[1].split(",")]
+    assert frame_indices(clip(fps=30), video, len(listed), 0.0) == listed
+    made = [frame_count(clip(n), VideoConfig(), stride=4, offset=1) for n in (81, 80)]
+    assert made == [81, 77]
+    assert frame_count(clip(81), VideoConfig(interval=16), stride=4, offset=1) == 81
+    assert f"forgiven {SLACK_S:g} s" in text

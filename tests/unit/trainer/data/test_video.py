@@ -214,6 +214,34 @@ def test_a_film_with_a_hole_is_refused(tmp_path):
         read_frames(film, [35, 80], "ffffff")
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_of_any_kind_has_a_reason(films, seed):
+    """A file with wrong, missing or foreign bytes is read or refused; nothing else is raised."""
+    rng = np.random.default_rng(seed)
+    data = bytearray(films[list(FORMS)[seed % len(FORMS)]].read_bytes())
+    place = int(rng.integers(len(data)))
+    if seed % 3 == 0:
+        data = data[:place]
+    elif seed % 3 == 1:
+        data[place : place + 500] = rng.bytes(int(rng.integers(1000)))
+    else:
+        for spot in rng.integers(min(300, len(data)), size=5):
+            data[spot] = int(rng.integers(256))
+    for read in (
+        video_facts,
+        frame_rate_varies,
+        lambda f: read_frames(f, [0, 30], "ffffff"),
+        lambda f: read_frames(f, [70, 89], "ffffff"),
+    ):
+        refused = BadSample("none")
+        try:
+            read(io.BytesIO(data))
+        except BadSample as error:
+            refused = error
+        assert str(refused)
+        assert refused.lasting
+
+
 def test_refusal_of_the_file_system_may_pass(tmp_path):
     """A film that is not there, or whose disk fails, is not remembered as broken."""
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.clips import make_film, need_av, number_of, numbered
 from trainer.data.video import video_facts
 from trainer.data.video_colour import Canvas
+from trainer.data.video_hdr import BT2020_TO_BT709, _light, sdr
 from trainer.data.video_read import read_frames
 
 av = need_av()
@@ -47,14 +48,33 @@ def test_colour_matrix(tag, matrix, size):
     assert np.abs(pixel.astype(int) - (255, 0, 0)).max() <= 3
 
 
-@pytest.mark.parametrize(("curve", "white"), [(16, 0.5807), (18, 0.7500)])
-def test_hdr_white_becomes_white(curve, white):
-    """The diffuse white of PQ (203 cd/m2) and HLG (75 %) films is white, black stays black."""
-    for level, low, high in ((white, 240, 255), (0.0, 0, 2), (1.0, 255, 255)):
+# Signal level and sRGB code of greys, where FFmpeg's own conversion, another path, agrees.
+GREYS = {
+    16: {0.0: 0, 0.14995: 15, 0.29960: 63, 0.44008: 136, 0.50808: 185, 0.58069: 255, 1.0: 255},
+    18: {0.0: 0, 0.17321: 38, 0.38730: 103, 0.54409: 151, 0.75: 255, 1.0: 255},
+}
+
+
+@pytest.mark.parametrize("curve", GREYS)
+@pytest.mark.parametrize("matrix", [9, 2])
+def test_hdr_greys(curve, matrix):
+    """PQ and HLG: paper white (203 cd/m2, 75 % signal) becomes white, black stays black."""
+    for level, code in GREYS[curve].items():
         frame = plain_frame((64 + 876 * level, 512, 512), "yuv420p10le")
-        frame.colorspace, frame.color_trc, frame.color_primaries = 9, curve, 9
+        frame.colorspace, frame.color_trc, frame.color_primaries = matrix, curve, 9
         pixel = Canvas((64, 48), "ffffff").upright(frame)[5, 5]
-        assert low <= pixel.min() <= pixel.max() <= high
+        assert np.abs(pixel.astype(int) - code).max() <= 2
+
+
+@pytest.mark.parametrize("curve", [16, 18])
+def test_hdr_colours(curve):
+    """A red that sRGB has comes out as that red; the primaries of sRGB need no change."""
+    red_709 = np.array([1.0, 0.0, 0.0])
+    for primaries, light in ((1, red_709), (9, np.linalg.inv(BT2020_TO_BT709) @ red_709)):
+        codes = np.array([[np.searchsorted(_light(curve), v * 0.2) for v in light]], np.uint16)
+        pixel = sdr(codes[None], curve, primaries)[0, 0]
+        assert pixel[0] > 60
+        assert pixel[1:].max() <= 8
 
 
 def test_transparent_films_show_the_background(tmp_path):
