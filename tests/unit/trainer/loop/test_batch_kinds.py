@@ -92,10 +92,12 @@ def test_the_loss_of_a_prediction_ignores_what_the_mask_hides(tiny_model, tmp_pa
 # --- prior -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_untrained_adapter_has_no_prior_loss(kind, tiny_model, tmp_path):
+def test_an_untrained_adapter_has_no_prior_loss(kind, dtype, tiny_model, tmp_path):
     """It is the base model: loss and all gradients are exactly 0, and nothing moves."""
     parts, batch = parts_and_batch(kind, tiny_model, tmp_path)
+    parts.autocast_dtype = dtype
     before = [p.detach().clone() for p in parts.parameters]
     for group in parts.optimizer.param_groups:
         group["weight_decay"] = 0.0  # it acts without gradients
