@@ -203,9 +203,7 @@ CODES: dict[str, str] = {
     "CFG122": "A prior dataset needs an adapter: switched off, it leaves the base model, whose "
     "predictions are kept.",
     "CFG123": "At strength 0 the adapter does not act, so the dataset trains nothing.",
-    "CFG124": "All samples of a slider pull in the same direction.",
     "CFG125": "Times cannot be moved: the family or the density has no normal draw.",
-    "CFG126": "A training setting was given to a dataset that nothing is trained on.",
     "CFG127": "Settings for masks are given, but no dataset has masks.",
     "CFG128": "Masks are never used, because their probability is 0.",
     "CFG160": "A dataset is of a kind that the family is not trained on.",

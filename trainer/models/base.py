@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -135,6 +136,12 @@ class Family(ABC):
     @property
     def alphas_cumprod(self) -> Tensor | None:
         return None
+
+    @cached_property
+    def spatial_factor(self) -> int:
+        """Pixels along one side of a latent pixel: of this checkpoint, whose autoencoder may have
+        another depth than the family's published ones. Read from its configuration alone."""
+        return load.spatial_factor(self.source) or self.facts.spatial_factor
 
     def enable_checkpointing(self) -> None:
         self.denoiser.enable_gradient_checkpointing()

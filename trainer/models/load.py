@@ -97,6 +97,13 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
     return _component(place, source.facts.vae_class, dtype, source.model.family)
 
 
+def spatial_factor(source: Source) -> int | None:
+    """2 for each level of the autoencoder but the first; None where it is not built in levels."""
+    place = source.component("vae", source.model.components.vae, "vae")
+    levels = _read_config(place).get("block_out_channels")
+    return 2 ** (len(levels) - 1) if levels else None
+
+
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
     facts = source.facts
     place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")

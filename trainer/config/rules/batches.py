@@ -56,24 +56,6 @@ def slider_pulls(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             )
 
 
-def slider_has_two_ends(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    trained = [d for d in config.data.datasets if d.enabled and d.role == "train"]
-    strengths = [1.0 if d.slider is None else d.slider for d in trained]
-    if all(d.slider is None for d in trained) or not any(strengths):
-        return
-    if min(strengths) >= 0 or max(strengths) <= 0:
-        first = next(i for i, d in enumerate(config.data.datasets) if d.slider is not None)
-        missing = "negative" if min(strengths) >= 0 else "positive"
-        yield Problem(
-            code="CFG124",
-            key=f"data.datasets[{first}].slider",
-            level="warn",
-            message=f"the slider has no {missing} samples",
-            why="what all samples share would be learned with the difference that is meant",
-            fix=f"add a dataset that shows the opposite with a {missing} slider",
-        )
-
-
 def times_can_move(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     sampling = config.noise.sampling or facts.sigma_sampling
     if facts.prediction is Prediction.FLOW and sampling == "sigmoid":
@@ -92,22 +74,6 @@ def times_can_move(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
                 message=f"timestep_offset of {dataset.id} has no effect: {what}",
                 fix="remove timestep_offset",
                 patch={f"data.datasets[{number}].timestep_offset": None},
-            )
-
-
-def batches_are_trained(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    for number, dataset in enumerate(config.data.datasets):
-        if dataset.role in TRAINED:
-            continue
-        for key in sorted(dataset.model_fields_set & {"slider", "timestep_offset"}):
-            yield Problem(
-                code="CFG126",
-                key=f"data.datasets[{number}].{key}",
-                idle=True,
-                message=f"{key} of {dataset.id} has no effect, because nothing is trained on it "
-                f"(role {dataset.role})",
-                fix=f"remove {key}",
-                patch={f"data.datasets[{number}].{key}": None},
             )
 
 
@@ -142,9 +108,7 @@ RULES = (
     slider_has_an_adapter,
     prior_has_an_adapter,
     slider_pulls,
-    slider_has_two_ends,
     times_can_move,
-    batches_are_trained,
     masks_to_act_on,
     masks_act,
 )

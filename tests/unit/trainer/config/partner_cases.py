@@ -113,25 +113,9 @@ CASES: dict[str, list[tuple[str, str]]] = {
             jobs("{id='a', path='a', slider=0.1}"),
         )
     ],
-    "CFG124": [
-        (
-            jobs("{id='a', path='a', slider=1.0}", "{id='b', path='b', slider=0.5}"),
-            jobs("{id='a', path='a', slider=1.0}", "{id='b', path='b', slider=-0.5}"),
-        ),
-        (
-            jobs("{id='a', path='a', slider=-1.0}"),
-            jobs("{id='a', path='a', slider=-1.0}", "{id='b', path='b'}"),
-        ),
-    ],
     "CFG125": [
         (f"{SD}; {MOVED}", MOVED),
         (f"noise.sampling = 'uniform'; {MOVED}", "noise.sampling = 'uniform'"),
-    ],
-    "CFG126": [
-        (
-            jobs(A, "{id='e', path='b', role='eval', timestep_offset=0.5}"),
-            jobs("{id='a', path='a', timestep_offset=0.5}", "{id='e', path='b', role='eval'}"),
-        )
     ],
     "CFG127": [
         ("loss.mask.normalise = true", f"loss.mask.normalise = true; {MASKED}"),

@@ -107,3 +107,11 @@ def test_every_section_is_frozen_and_strict() -> None:
         assert config.get("strict")
     with pytest.raises(ValueError, match="frozen"):
         JobConfig.model_validate(nested("model.family", "flux")).train.steps = 3  # type: ignore[misc]
+
+
+def test_options_of_generators_are_listed():
+    """Each with what it is, its bounds and its default."""
+    about = explain("data.datasets[].conditioning[].options")
+    assert about.choices["jpeg.quality"].endswith("a whole number from 1 to 95; 25")
+    assert "mask.segmentation" in about.choices
+    assert set(explain("data.datasets[].conditioning[].generate").choices) >= {"canny", "depth"}

@@ -230,3 +230,21 @@ def test_resolving_a_toml_job_imports_no_other_parser(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_a_model_of_a_generator_is_a_path_too(tmp_path):
+    """Relative to the job file when it is there; a hub id stays one."""
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "a").mkdir()
+
+    def model(written: str) -> str:
+        entry = f"{{generate = 'depth', options = {{model = '{written}'}}}}"
+        text = (
+            f"model.family = 'flux'\ndata.datasets = [{{id='a', path='a', conditioning=[{entry}]}}]"
+        )
+        config = resolve(text, base_dir=tmp_path, env={}).config
+        assert config is not None
+        return config.data.datasets[0].conditioning[0].options["model"]
+
+    assert model("depth") == str(tmp_path / "depth")
+    assert model("owner/depth") == "owner/depth"

@@ -168,3 +168,12 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
     changed = tiny_family(kind, copy)
     assert changed.identity("vae") != first.identity("vae")
     assert changed.identity("text") == first.identity("text")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
+    """A mask of another grid than its latents could not be laid over them."""
+    family = tiny_family(kind, tiny_model(kind), "vae")
+    latents = family.encode_media(torch.zeros(1, 3, 32, 64), [0])
+    assert latents.shape[-2:] == (32 // family.spatial_factor, 64 // family.spatial_factor)
+    assert family.spatial_factor != family.facts.spatial_factor
