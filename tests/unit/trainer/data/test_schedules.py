@@ -207,6 +207,8 @@ def test_a_dataset_that_fills_no_batch_is_no_dataset():
     for mix in ("epoch", "stream"):
         sampler = Mixture(pools, mix=mix).sampler(batch_size=4)
         assert {sampler.draw(t).pool for t in range(20)} == {0}
+    first = Mixture([Pool(0, "b", 3, leftover="drop"), Pool(1, "a", 10)], mix="stream")
+    assert first.sampler(batch_size=4).micro_steps_until(2) == 5
     alone = Mixture(pools, {0: Part(active=Active(to_step=5))}).sampler(batch_size=4)
     with pytest.raises(DataError) as error:
         alone.demand_steps(20)
