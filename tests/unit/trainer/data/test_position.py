@@ -8,6 +8,7 @@ from hashlib import blake2b
 import pytest
 
 from trainer.data.course import Pool
+from trainer.data.part import Part
 from trainer.data.sampler import Sampler
 from trainer.errors import DataError
 
@@ -67,9 +68,10 @@ def test_the_order_of_old_runs_is_unchanged_after_a_change_of_ranks(leftover):
 
 
 def test_equal_global_batches_are_no_change():
-    """Two ranks with four samples go on as four ranks with two."""
-    four = Sampler(pools(), seed=1, batch_size=2, world=4)
-    two = Sampler(pools(), seed=1, batch_size=4, world=2, state=four.state(9))
+    """Two ranks with four samples go on as four ranks with two, also by dataset."""
+    fours, twos = {1: Part(batch_size=1)}, {1: Part(batch_size=2)}
+    four = Sampler(pools(), seed=1, batch_size=2, world=4, parts=fours)
+    two = Sampler(pools(), seed=1, batch_size=4, world=2, parts=twos, state=four.state(9))
     assert [two.draw(t) for t in range(9, 30)] == [four.draw(t) for t in range(9, 30)]
 
 

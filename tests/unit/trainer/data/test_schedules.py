@@ -145,6 +145,37 @@ def test_streams_of_a_newcomer_start_at_their_beginning():
     assert {d.visits[0] for d in own} == {0}
 
 
+def test_who_comes_back_after_a_change_draws_nothing_again():
+    """It had drawn more of the epoch than the others when it left: 4 of 10 against 9 of 30."""
+    pools = [Pool(0, "a", 30), Pool(1, "b", 10)]
+    away = Mixture(pools, {1: Part(batch_size=4, active=Active(to_step=10))})
+    back = Mixture(pools, {1: Part(batch_size=4)})
+    before = away.sampler(batch_size=1)
+    after = back.sampler(batch_size=1, state=before.state(10))
+    drawn = [before.draw(t) for t in range(10)] + [after.draw(t) for t in range(10, 60)]
+    assert [d.pool for d in drawn[:10]].count(1) == 1
+    assert len(entries(drawn)) == len(set(entries(drawn)))
+
+
+def test_a_bucket_that_is_too_small_for_two_ranks_waits_for_one():
+    """Unlike a resting dataset it keeps what it has: all is drawn when the batch fits again."""
+    mixture = Mixture([Pool(0, "a", 40, leftover="drop"), Pool(0, "b", 3, leftover="drop")])
+    two = mixture.sampler(batch_size=2, world=2)
+    one = mixture.sampler(batch_size=1, state=two.state(6))
+    drawn = [two.draw(t) for t in range(6)]
+    drawn += [one.draw(t) for t in range(6, one.micro_steps_until(1))]
+    assert Counter(p for p, _, _ in entries(drawn)) == {0: 40, 1: 3}
+
+
+def test_an_epoch_without_a_batch_of_the_others_is_not_skipped():
+    """Two samples in batches of four make one every other epoch; the epoch between is there."""
+    pools = [Pool(0, "a", 2), Pool(1, "b", 8)]
+    parts = {1: Part(active=Active(from_epoch=2, to_epoch=3))}
+    sampler = Mixture(pools, parts).sampler(batch_size=4)
+    drawn = [(d.epoch, d.pool) for d in map(sampler.draw, range(5))]
+    assert drawn == [(1, 0), (2, 1), (2, 1), (3, 0), (5, 0)]
+
+
 # --- what cannot be scheduled ----------------------------------------------------------------
 
 
@@ -167,6 +198,7 @@ def test_a_run_may_end_with_its_last_schedule():
     sampler = Mixture([Pool(0, "a", 10)], {0: Part(active=Active(to_step=5))}).sampler()
     assert len(sampler.draw(4).rows) == 2
     assert sampler.state(5)["step"] == 5
+    assert sampler.steps_until(1) == 5
 
 
 def test_a_dataset_that_fills_no_batch_is_no_dataset():
@@ -175,6 +207,8 @@ def test_a_dataset_that_fills_no_batch_is_no_dataset():
     for mix in ("epoch", "stream"):
         sampler = Mixture(pools, mix=mix).sampler(batch_size=4)
         assert {sampler.draw(t).pool for t in range(20)} == {0}
+    first = Mixture([Pool(0, "b", 3, leftover="drop"), Pool(1, "a", 10)], mix="stream")
+    assert first.sampler(batch_size=4).micro_steps_until(2) == 5
     alone = Mixture(pools, {0: Part(active=Active(to_step=5))}).sampler(batch_size=4)
     with pytest.raises(DataError) as error:
         alone.demand_steps(20)

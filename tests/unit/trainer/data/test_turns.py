@@ -86,6 +86,8 @@ def test_groups_take_turns_one_by_one():
     assert Counter(dataset for dataset, _ in order[1::3]) == {7: 6, 2: 2}
     assert [dataset for dataset, _ in order[2::3]] == [5] * 8
     for slot, (dataset, before) in enumerate(order):
-        assert before == turns.count(dataset, slot)
+        drawn = Counter(name for name, _ in order[:slot])
+        assert all(turns.count(name, slot) == drawn[name] for name in (2, 4, 5, 7))
+        assert before == drawn[dataset]
         assert turns.slots_until(dataset, before + 1) == slot + 1
     assert turns.slots_until(2, 0) == 0
