@@ -168,6 +168,11 @@ class Index:
                 done, last = done + len(todo), todo[-1][0]
                 tick(done)
 
+    def total_bytes(self) -> int:
+        """Bytes of all samples that are there, readable or not."""
+        with closing(self._connect()) as db:
+            return db.execute("SELECT coalesce(sum(max(size, 0)), 0) FROM file").fetchone()[0]
+
     def rows(self) -> Iterator[Row]:
         """All files, sorted by path."""
         with closing(self._connect()) as db:
