@@ -203,8 +203,7 @@ CODES: dict[str, str] = {
     "DAT085": "Many samples of a dataset share one caption.",
     "DAT086": "Captions are longer than the text encoder reads; the rest is cut off.",
     "DAT087": "Some captions of a dataset are lists of tags, others are sentences.",
-    "DAT088": "A trigger word is missing in some captions of a dataset, or is written "
-    "differently.",
+    "DAT088": "A trigger word is missing in some captions of a dataset, or is written differently.",
     "DAT089": "Captions hold the name of their file.",
     "DAT090": "A mask or control picture has no sample, or a sample has none of these.",
     "DAT091": "A mask or control picture has another size or shape than its sample.",

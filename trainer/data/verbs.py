@@ -31,7 +31,7 @@ def add_arguments(verbs: argparse._SubParsersAction) -> None:
     for name in ACTIONS:
         _common(actions.add_parser(name))
     actions.choices["captions"].add_argument("--filter", default="")
-    actions.choices["captions"].add_argument("--top", type=int, default=40)
+    actions.choices["captions"].add_argument("--top", type=int, default=20)
     preview = actions.choices["preview"]
     preview.add_argument("--count", type=int, default=12)
     preview.add_argument("--only", action="append", default=[])
@@ -77,7 +77,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(schema: str, data: Any, findings: Sequence[Finding]) -> None:
-    body = {"schema": schema, "data": data, "findings": [f.model_dump(mode="json") for f in findings]}
+    body = {
+        "schema": schema,
+        "data": data,
+        "findings": [f.model_dump(mode="json") for f in findings],
+    }
     sys.stdout.write(json.dumps(body, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 

@@ -14,7 +14,7 @@ from trainer.data.survey.scan import Part
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.tokens import token_counter
 
-TOP = 40
+TOP = 20
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 TOKENS = (11, 26, 51, 78, 101, 151, 226, 301, 513)
 TOKEN_NAMES = (
