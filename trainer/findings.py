@@ -183,8 +183,8 @@ CODES: dict[str, str] = {
     "DAT071": "A picture is animated, or a file of several pages. Only its first frame is trained "
     "on.",
     "DAT072": "A picture has transparent parts. They are filled with data.background.",
-    "DAT073": "A picture is CMYK, or carries a colour profile other than sRGB. Its colours are "
-    "read as if they were sRGB, so they shift a little.",
+    "DAT073": "A picture is CMYK, or carries a colour profile other than sRGB. It is converted; "
+    "programs that ignore profiles show it in other colours.",
     "DAT074": "A picture is stored turned, with an EXIF mark that says so. It is trained on "
     "upright; its mask or control picture must be upright as well.",
     "DAT075": "The ending of a file names another format than its content has.",

@@ -6,58 +6,18 @@ reads of its answer.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
-
 import typer
 
 from sttui.cli import narrate, output
-from sttui.cli.failure import usage
+from sttui.cli.data_lint import lint
+from sttui.cli.data_preview import preview
+from sttui.cli.dataset import FAMILY, KIND, PLACE, PLAIN, RESOLUTION, is_plain, question
 from sttui.cli.options import SET
 from sttui.cli.verb import group, verb
-from sttui.cli.worker import Document, ask
+from sttui.cli.worker import Document
 from sttui.format.columns import Column, column
 
 GROUP = group("Look at datasets before training.")
-
-PLACE = typer.Argument(..., metavar="PATH|JOB", help="Folder of samples, or job file.")
-FAMILY = typer.Option(
-    None, "--family", metavar="NAME", help="Whose sizes are meant; a folder is taken for sdxl."
-)
-RESOLUTION = typer.Option(None, "--resolution", metavar="SIZE", help="Such as 1024px2 or 1.0mp.")
-KIND = typer.Option("image", "--kind", metavar="KIND", help="Of a folder: image, video or audio.")
-PLAIN = typer.Option(False, "--plain", help="Bars without block characters; also with NO_COLOR.")
-
-
-def question(
-    action: str,
-    place: str,
-    set_: Sequence[str],
-    family: str | None,
-    resolution: str | None,
-    kind: str,
-    *more: str,
-) -> Document:
-    """Ask the trainer; options that were not given are left to it."""
-    if kind not in ("image", "video", "audio"):
-        raise usage(
-            f"--kind {kind!r} is not image, video or audio", fix="leave it out for pictures"
-        )
-    if not os.path.exists(place):
-        raise usage(f"{place} does not exist", fix="name a folder of samples, or a job file")
-    argv = ["data", action, place, "--kind", kind]
-    argv += ["--family", family] if family else []
-    argv += ["--resolution", resolution] if resolution else []
-    for assignment in set_:
-        argv += ["--set", assignment]
-    return ask([*argv, *more])
-
-
-def is_plain(wanted: bool) -> bool:
-    """Whether bars must do without block characters."""
-    encoding = (getattr(sys.stdout, "encoding", "") or "").lower()
-    return wanted or bool(os.environ.get("NO_COLOR")) or "utf" not in encoding
 
 
 def _answer(found: Document, body: str) -> None:
@@ -165,3 +125,7 @@ def captions(
         "captions", place, set_, family, resolution, kind, "--filter", filter_, "--top", str(top)
     )
     _answer(found, captions_text(found.data, plain=is_plain(plain)))
+
+
+verb(GROUP)(lint)
+verb(GROUP)(preview)

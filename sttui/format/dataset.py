@@ -38,10 +38,10 @@ def _scan(d: Mapping[str, Any], plain: bool) -> list[str]:
 def stats_text(data: Mapping[str, Any], *, plain: bool) -> str:
     """Counts, sizes and histograms of every dataset, and the sums."""
     total = data["total"]
+    pictures = size(total["cache_bytes"])
     lines = [
         f"{total['used']} of {total['found']} samples used, {size(total['bytes'])} of files",
-        f"cache, about: pictures {size(total['cache_bytes'])}, "
-        f"texts {size(total['text_cache_bytes'])}",
+        f"cache, about: pictures {pictures}, texts {size(total['text_cache_bytes'])}",
     ]
     return _sections([*(_stats(d, plain) for d in data["datasets"]), lines])
 

@@ -35,6 +35,7 @@ def add_arguments(verbs: argparse._SubParsersAction) -> None:
     preview = actions.choices["preview"]
     preview.add_argument("--count", type=int, default=12)
     preview.add_argument("--only", action="append", default=[])
+    preview.add_argument("--seed", type=int, default=0)
     preview.add_argument("--out", type=Path)
     preview.add_argument("--thumbs", type=int, default=0, help="longest side, 0: none")
     lint = actions.choices["lint"]
@@ -131,6 +132,7 @@ def _preview(args: argparse.Namespace, subject: Subject, watch: Watch) -> Answer
         watch,
         count=args.count,
         only=args.only,
+        seed=args.seed,
         out=args.out,
         thumbs=args.thumbs,
     ), ()

@@ -6,10 +6,12 @@ correction, which `--fix` puts into the overlay.
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from trainer.data.captions import name_as_text
 from trainer.data.lint.flag import Flag, Group, Sample
@@ -21,7 +23,9 @@ SHARED = 0.2  # of the samples that may have the same caption
 FEW = 5
 MIXED = 0.1
 BROKEN = re.compile(
-    r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|Ã[\x80-\xbf©¨¤¶¼¡³±§]|â€|Â[ «»°·]|&(?:amp|quot|lt|gt|#\d+);"
+    r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"  # replacement and control characters
+    r"|Ã[\x80-\xbfŠšŒœŽžŸ€‚ƒ„…†‡ˆ‰‹‘’“”•–—˜™›]|â€|Â[\xa0-\xbf]"  # UTF-8 read as Windows-1252
+    r"|&(?:amp|quot|lt|gt|#\d+);"  # escaped for HTML
 )
 CAMERA = re.compile(r"\b(?:IMG|DSC|DSCF|DSCN|PXL|MVIMG|Screenshot)[_-]?\d{3,}\w*", re.IGNORECASE)
 ENDING = re.compile(
@@ -55,14 +59,10 @@ def _encoding(group: Group, sample: Sample) -> Iterator[Flag]:
 
 def _mended(caption: str) -> str:
     """UTF-8 that was read as Windows-1252, or text escaped for HTML, as it was meant."""
-    import html
-
     text = html.unescape(caption)
     if re.search(r"[ÃÂâ]", text):
-        try:
+        with suppress(UnicodeError):
             text = text.encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            pass
     return text
 
 

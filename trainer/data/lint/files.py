@@ -24,7 +24,7 @@ ENDINGS = {
 def check_files(group: Group) -> Iterator[Flag]:
     for sample in group.samples:
         measures = sample.measures
-        if measures is None:
+        if measures is None or group.dataset.kind != "image":
             continue
         if measures.reason is not None:
             yield group.flag("DAT070", sample, measures.reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.config.schema.data import DatasetConfig
+from trainer.config.schema.media import VideoConfig
 from trainer.data.dataset import Dataset
 from trainer.data.lint.measure import Measures
 
@@ -51,6 +52,8 @@ class Group:
     number: int
     dataset: Dataset
     settings: DatasetConfig
+    video: VideoConfig
+    needs_sound: bool  # films without sound cannot be used
     samples: Sequence[Sample]
 
     @property
@@ -59,7 +62,9 @@ class Group:
 
     @property
     def pictures(self) -> list[Sample]:
-        """Samples that decode."""
+        """Pictures that decode."""
+        if self.dataset.kind != "image":
+            return []
         return [s for s in self.samples if s.measures is not None and s.measures.reason is None]
 
     def flag(self, code: str, sample: Sample, detail: str, **more: Any) -> Flag:

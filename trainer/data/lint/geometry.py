@@ -34,7 +34,7 @@ def _outliers(group: Group) -> Iterator[Flag]:
     shapes = np.log([s.width / s.height for s in samples])
     middle = float(np.median(shapes))
     classes = np.round(shapes / math.log(1.25)).astype(int)  # shapes within 25 % are one class
-    values, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
     rare = counts[inverse] <= max(1.0, RARE * len(samples))
     for number in np.flatnonzero(rare & (np.abs(shapes - middle) > math.log(UNLIKE))):
         sample = samples[number]
@@ -57,10 +57,7 @@ def mixing(config: JobConfig, all_groups: Sequence[Group]) -> list[Finding]:
         g.id: g.settings.weight / len(g.samples) if stream else float(g.dataset.repeats)
         for g in own
     }
-    most, least = (
-        max(how_often, key=how_often.__getitem__),
-        min(how_often, key=how_often.__getitem__),
-    )
+    most, least = (choose(how_often, key=how_often.__getitem__) for choose in (max, min))
     factor = how_often[most] / how_often[least]
     if factor <= UNEVEN:
         return []

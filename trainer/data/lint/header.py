@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 ORIENTATION = 0x0112
@@ -89,11 +90,9 @@ def _description(profile: bytes) -> str:
 
 def flatten(image: Image.Image) -> tuple[float, Image.Image]:
     """Share of pixels that are not opaque, and the picture as RGB on white."""
-    if image.mode in DEEP or image.mode == "F":
-        low, high = image.getextrema()
-        span = max(float(high) - float(low), 1.0)  # type: ignore[arg-type]
-        deep = image.convert("F").point(lambda v: (v - float(low)) * (255 / span))  # type: ignore[arg-type, operator]
-        return 0.0, deep.convert("L").convert("RGB")
+    if image.mode in DEEP:
+        values = np.asarray(image).clip(0, 65535)
+        return 0.0, Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode not in ALPHA and "transparency" not in image.info:
         return 0.0, image.convert("RGB")
     front = image.convert("RGBA")

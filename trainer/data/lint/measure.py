@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from trainer.data.lint import header, look
 from trainer.data.lint.perceptual import colours, hashes
 
-VERSION = 3  # raise it when a figure changes its meaning
+VERSION = 4  # raise it when a figure changes its meaning
 WORKING = 1024  # longest side on which sharpness is judged
 DRAFT_FROM = 2 * WORKING  # longer JPEG files are decoded at a fraction
 
@@ -47,6 +47,7 @@ class Measures:
     bars: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
     hashes: tuple[str, ...] = ()  # perceptual, hexadecimal; () where there is too little in it
     colours: str = ""  # 8 x 8 RGB, hexadecimal
+    uneven: bool = False  # of a film: its frame rate varies
 
     def dump(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -58,14 +59,19 @@ def parse(text: str) -> Measures:
     return Measures(**data)
 
 
-def measure(file: BinaryIO) -> Measures:
-    """Decode and measure; OSError with an errno (the place refuses) is raised, damage is told."""
+def measure(file: BinaryIO) -> Measures | None:
+    """Decode and measure; damage is told, None is a format that Pillow alone does not know.
+
+    OSError with an errno (the place refuses) is raised.
+    """
     try:
         with Image.open(file) as image:
             facts = header.read(image)
             drafted = _draft(image)
             image.load()
             return _measured(image, facts, drafted)
+    except UnidentifiedImageError:
+        return None
     except OSError as error:
         if error.errno is not None:
             raise

@@ -15,8 +15,9 @@ from itertools import islice
 from pathlib import Path
 
 from trainer.cache.database import connect, transaction
+from trainer.data.lint.film import measure_film
 from trainer.data.lint.measure import VERSION, Measures, measure, parse
-from trainer.data.sources.base import Source
+from trainer.data.sources.base import Kind, Source
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS measure (content BLOB PRIMARY KEY, version INTEGER, data TEXT)"
 CHUNK = 64  # pictures between two commits
@@ -28,9 +29,10 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Where the bytes with a content hash lie."""
+    """Where the bytes with a content hash lie: a picture or a film."""
 
     content: bytes
+    kind: Kind
     source: Source
     relpath: str
     locator: str
@@ -87,7 +89,7 @@ def _measured(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Measures |
 def _measure(picture: Picture) -> Measures | None:
     try:
         with picture.source.open(picture.relpath, picture.locator) as file:
-            return measure(file)
+            return measure(file) if picture.kind == "image" else measure_film(file)
     except OSError:
         return None
 

@@ -1,8 +1,8 @@
 """Pairs of 64-bit hashes that differ in few bits, without comparing each with each.
 
-A hash is cut into four bands of 16 bits. If two hashes differ in at most 7 bits, one band differs in
-at most one: so each band is looked up as it is and with each single bit turned (17 look-ups in a
-sorted column), and only what shares a band is compared in full. For N hashes spread evenly that
+A hash is cut into four bands of 16 bits. If two hashes differ in at most 7 bits, one band differs
+in at most one: so each band is looked up as it is and with each single bit turned (17 look-ups in
+a sorted column), and only what shares a band is compared in full. For N hashes spread evenly that
 is N x 68 x N / 65 536 comparisons instead of N x N / 2; all of it in columns.
 """
 

@@ -14,6 +14,7 @@ from trainer.data.lint.fix import demand_codes, write_corrections
 from trainer.data.lint.flag import Flag, Group, Sample
 from trainer.data.lint.geometry import check_geometry, mixing
 from trainer.data.lint.measure import Measures
+from trainer.data.lint.media import check_media
 from trainer.data.lint.memory import Picture, measure_all
 from trainer.data.lint.pairs import check_pairs
 from trainer.data.lint.quality import check_quality
@@ -75,19 +76,22 @@ def lint(
 def gather(subject: Subject, parts: Sequence[Part], watch: Watch) -> list[Group]:
     """All readable samples; pictures are decoded once, however often they occur."""
     pictures = {
-        row.content: Picture(row.content, part.dataset.source, row.relpath, row.locator)
+        row.content: Picture(
+            row.content, part.dataset.kind, part.dataset.source, row.relpath, row.locator
+        )
         for part in parts
-        if part.dataset.kind == "image"
+        if part.dataset.kind in ("image", "video")
         for row in part.rows()
         if row.reason is None and row.content is not None
     }
     database = subject.cache_root / DATABASE
     with cache_guard(subject.cache_root):
         measures = measure_all(database, pictures, partial(watch.tick, "looking at pictures"))
-    return [_group(number, part, measures) for number, part in enumerate(parts)]
+    return [_group(subject, number, part, measures) for number, part in enumerate(parts)]
 
 
-def _group(number: int, part: Part, measures: dict[bytes, Measures]) -> Group:
+def _group(subject: Subject, number: int, part: Part, measures: dict[bytes, Measures]) -> Group:
+    defaults = subject.config.data.defaults
     samples = [
         Sample(
             dataset=number,
@@ -105,7 +109,14 @@ def _group(number: int, part: Part, measures: dict[bytes, Measures]) -> Group:
         for row in part.rows()
         if row.reason is None and row.content is not None
     ]
-    return Group(number, part.dataset, part.settings, samples)
+    return Group(
+        number=number,
+        dataset=part.dataset,
+        settings=part.settings,
+        video=part.settings.video or defaults.video,
+        needs_sound=part.settings.audio is not None or "audio" in subject.facts.modality,
+        samples=samples,
+    )
 
 
 def check(subject: Subject, groups: Sequence[Group], trigger: str | None) -> list[Flag]:
@@ -120,6 +131,7 @@ def _checks(subject: Subject, groups: Sequence[Group], trigger: str | None) -> I
         if group.dataset.role in LOOKED_AT:
             yield from check_quality(group)
             yield from check_geometry(group)
+            yield from check_media(group)
             yield from check_captions(group, tokens, trigger)
     yield from check_duplicates(groups)
     yield from check_pairs(groups)

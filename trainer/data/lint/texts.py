@@ -15,7 +15,7 @@ EXAMPLES = 20
 @dataclass(frozen=True, slots=True)
 class Text:
     level: Level
-    what: str  # follows "cats: 12 samples"; the first one is named behind it
+    what: str  # of one sample, in a few words
     why: str
     fix: str
     mechanical: bool = False  # `--fix` leaves the samples out
@@ -25,180 +25,180 @@ _LEFT_OUT = "`--fix` leaves them out by an overlay"
 TEXTS: dict[str, Text] = {
     "DAT070": Text(
         "warn",
-        "do not decode to their end",
+        "does not decode to its end",
         "a damaged picture is skipped, or trained with a grey lower half",
         f"replace the files; {_LEFT_OUT}",
         mechanical=True,
     ),
     "DAT071": Text(
         "warn",
-        "are animated or have several pages",
+        "animated, or of several pages",
         "only their first frame is trained on",
         'extract the frames that matter, or use kind = "video"',
     ),
     "DAT072": Text(
         "info",
-        "have transparent parts",
+        "transparent parts",
         "they are filled with data.background, which the model learns with them",
         "set data.background, or put them on a background of your own",
     ),
     "DAT073": Text(
         "info",
-        "have colours that are not sRGB",
-        "their numbers are read as sRGB, so colours shift",
-        "convert them to sRGB",
+        "colours that are not sRGB",
+        "they are converted to sRGB, which other programs may not do alike",
+        "nothing, unless they were judged or masked in a program that ignores profiles",
     ),
     "DAT074": Text(
         "info",
-        "are stored turned, with an EXIF mark",
+        "stored turned, with an EXIF mark",
         "they are trained upright; masks and control pictures must be upright too",
         "nothing, unless other tools have cropped or masked them",
     ),
     "DAT075": Text(
         "warn",
-        "have an ending of another format",
+        "ending of another format",
         "other programs may refuse them, and a dataset of this kind often has other accidents",
         "rename the files",
     ),
     "DAT009": Text(
         "warn",
-        "are exact copies of others",
+        "exact copy of another",
         "a copy counts as often as it occurs",
         f"remove the copies, or keep them if the weight is meant; {_LEFT_OUT}",
         mechanical=True,
     ),
     "DAT076": Text(
         "warn",
-        "are nearly the same as others",
+        "nearly the same as another",
         "the picture counts several times and is learnt by heart",
         f"keep the best one; {_LEFT_OUT}",
         mechanical=True,
     ),
     "DAT077": Text(
         "warn",
-        "are in the held-out data as well",
+        "also in the held-out data",
         "the held-out loss then measures memory, not learning",
         f"remove them from one side; {_LEFT_OUT} of the training side",
         mechanical=True,
     ),
     "DAT008": Text(
         "warn",
-        "are enlarged by more than 1.25",
+        "enlarged by more than 1.25",
         "they are smaller than the training size; the model learns their blur",
         "lower the resolution, or leave them out with max_upscale = 1.25",
     ),
     "DAT078": Text(
         "warn",
-        "have no sharp place",
+        "no sharp place",
         "the model learns to draw blur",
         "look at them with --sheet; --exclude DAT078 leaves them out",
     ),
     "DAT079": Text(
         "warn",
-        "are almost black, almost white or without contrast",
+        "almost black, almost white, or no contrast",
         "there is nothing to learn from them but the emptiness",
         "look at them with --sheet; --exclude DAT079 leaves them out",
     ),
     "DAT080": Text(
         "warn",
-        "have bars along their edges",
+        "bars along the edges",
         "the model learns to draw bars",
         "cut them off; --exclude DAT080 leaves them out",
     ),
     "DAT081": Text(
         "warn",
-        "show strong JPEG damage",
+        "strong JPEG damage",
         "the model learns the blocks",
         "find better copies; --exclude DAT081 leaves them out",
     ),
     "DAT014": Text(
         "info",
-        "are longer than 4:1 and are cut",
+        "longer than 4:1, so cut",
         "only part of them is seen; their captions may speak of the rest",
         "split them into several pictures",
     ),
     "DAT082": Text(
         "info",
-        "have a shape unlike the rest",
+        "shape unlike the rest",
         "each forms a bucket of its own, which fills a batch only after many epochs",
         "crop them, or leave them out with min_aspect and max_aspect",
     ),
     "DAT084": Text(
         "warn",
-        "have captions with characters of an encoding error",
+        "caption with characters of an encoding error",
         "the text encoder reads noise",
         "`--fix` puts the mended captions into an overlay where that is possible",
     ),
     "DAT085": Text(
         "warn",
-        "share their caption with many others",
+        "caption shared with many others",
         "what differs between them is tied to no word",
         "describe each of them",
     ),
     "DAT086": Text(
         "warn",
-        "have captions that are longer than the text encoder reads",
+        "caption longer than the text encoder reads",
         "the end of the caption is cut off",
         "shorten them, the most important first",
     ),
     "DAT087": Text(
         "info",
-        "have captions of another style than the rest",
+        "caption of another style than the rest",
         "the model learns two languages with half of the examples each",
         "write all of them in one style, the one you will prompt in",
     ),
     "DAT088": Text(
         "warn",
-        "lack the trigger word or spell it differently",
+        "trigger word missing or misspelt",
         "the subject is tied to several words, and to none firmly",
         "`--fix` puts the right spelling into an overlay; add the word where it is missing",
     ),
     "DAT089": Text(
         "warn",
-        "have captions that hold a file name",
+        "caption holds a file name",
         "the model learns names of files as words",
         "`--fix` puts captions without them into an overlay",
     ),
     "DAT090": Text(
         "warn",
-        "have no partner",
+        "no partner",
         "they cannot be trained on as a pair",
         'name both files alike, or set data.missing_partner = "skip"',
     ),
     "DAT091": Text(
         "warn",
-        "have another size than their partner",
+        "other size than its partner",
         "a partner is cut exactly as its sample; another shape shifts it",
         "export both at one size",
     ),
     "DAT092": Text(
         "warn",
-        "are masks that are empty or full",
+        "mask is empty or full",
         "they mask nothing, or everything",
         f"draw them anew; {_LEFT_OUT}",
         mechanical=True,
     ),
     "DAT093": Text(
         "warn",
-        "have fewer frames than the training needs",
+        "fewer frames than the training needs",
         "short clips are left out, or form buckets of their own",
         "lower video.frames, or leave them out with video.min_frames",
     ),
     "DAT094": Text(
         "info",
-        "have a variable frame rate",
+        "variable frame rate",
         "frames that are picked by number do not lie evenly in time",
         "set video.fps, or convert them to a constant rate",
     ),
     "DAT095": Text(
         "warn",
-        "have no sound",
+        "no sound",
         "the model would learn silence",
         "remove them, or add the sound",
     ),
     "DAT096": Text(
         "info",
-        "are far longer or shorter than the rest",
+        "far longer or shorter than the rest",
         "most of a long one is never seen; a short one forms a bucket of its own",
         "split or remove them, or set min_s and max_s",
     ),
@@ -215,16 +215,14 @@ def as_findings(flags: Iterable[Flag]) -> list[Finding]:
 
 def _finding(code: str, dataset: str, flags: list[Flag]) -> Finding:
     text, first = TEXTS[code], flags[0]
-    number = len(flags)
-    noun = "sample" if number == 1 else "samples"
-    more = f", and {number - 1} more" if number > 1 else ""
+    more = f" and {len(flags) - 1} more" if len(flags) > 1 else ""
     return finding(
         code,
-        f"{dataset}: {number} {noun} {text.what}: {first.path} ({first.detail}){more}",
+        f"{dataset}: {text.what}: {first.path} ({first.detail}){more}",
         where=dataset,
         why=text.why,
         fix=text.fix,
         level=text.level,
-        count=number,
+        count=len(flags),
         files=[flag.document() for flag in flags[:EXAMPLES]],
     )

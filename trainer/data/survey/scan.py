@@ -1,4 +1,4 @@
-"""Datasets as they are now: index brought up to date, overlay applied, funnel filled, table made."""
+"""Datasets as they are now: index up to date, overlay applied, funnel filled, table made."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,15 @@ WIDTHS = ("hidden_size", "d_model", "n_embd")  # of a text encoder's config.json
 
 def stats_document(subject: Subject, parts: list[Part]) -> dict[str, Any]:
     each = [_stats(subject, part) for part in parts]
-    total = {key: sum(s[key] for s in each) for key in ("found", "used", "bytes")}
+    total: dict[str, int | None] = {
+        key: sum(s[key] for s in each) for key in ("found", "used", "bytes")
+    }
     total["cache_bytes"] = _sum(s["cache_bytes"] for s in each)
     total["text_cache_bytes"] = text_bytes(subject, parts)
     return {"family": subject.facts.key, "datasets": each, "total": total}
 
 
-def _sum(values) -> int | None:
+def _sum(values: Iterable[int | None]) -> int | None:
     known = [v for v in values if v is not None]
     return sum(known) if known else None
 
@@ -71,8 +75,7 @@ def _between(edges: tuple[int, ...], unit: str, *, whole: bool = False) -> list[
     """Names of the classes: `< 128 px`, `128-256 px`, …; whole numbers end before the edge."""
     less = 1 if whole else 0
     first = f"{edges[0] - 1}" if whole and edges[0] == 1 else f"< {edges[0]}{unit}"
-    pairs = zip(edges, edges[1:], strict=False)
-    middle = [f"{a}-{b - less}{unit}" if b - less > a else f"{a}{unit}" for a, b in pairs]
+    middle = [f"{a}-{b - less}{unit}" if b - less > a else f"{a}{unit}" for a, b in pairwise(edges)]
     return [first, *middle, f">= {edges[-1]}{unit}"]
 
 
