@@ -16,67 +16,12 @@ from trainer.data.survey.captions import words_of
 
 ENOUGH = 20  # captions before a word is guessed
 NEARLY_ALL = 0.9
-COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "from",
-        "by",
-        "with",
-        "without",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "be",
-        "being",
-        "it",
-        "its",
-        "this",
-        "that",
-        "as",
-        "into",
-        "over",
-        "under",
-        "behind",
-        "front",
-        "near",
-        "next",
-        "his",
-        "her",
-        "their",
-        "he",
-        "she",
-        "they",
-        "there",
-        "has",
-        "have",
-        "not",
-        "no",
-        "one",
-        "two",
-        "up",
-        "out",
-        "off",
-        "very",
-        "while",
-        "who",
-        "which",
-        "some",
-        "background",
-        "image",
-        "photo",
-        "picture",
-    ]
-)
+ORDINARY = """
+a an the of in on at to for from by with without and or is are was be being it its this that as
+into over under behind front near next his her their he she they there has have not no one two up
+out off very while who which some background image photo picture
+"""
+COMMON = frozenset(ORDINARY.split())
 
 
 def check_trigger(group: Group, samples: Sequence[Sample], named: str | None) -> Iterator[Flag]:
