@@ -128,16 +128,24 @@ def _leak(caption: str, stem: str) -> str:
     for pattern in (ENDING, CAMERA):
         if match := pattern.search(caption):
             return match[0]
-    telling = len(stem) >= 5 and re.search(r"[\d_]", stem) is not None
-    if telling and re.search(rf"(?<!\w){re.escape(stem)}(?!\w)", caption):
+    if _telling(stem) and (caption == name_as_text(stem) or _whole(stem).search(caption)):
         return stem
-    if caption == name_as_text(stem) and telling:
-        return caption
     return ""
 
 
+def _telling(stem: str) -> bool:
+    """Whether a name is no word that a caption may well hold: "IMG_1234", not "dog"."""
+    return len(stem) >= 5 and re.search(r"[\d_]", stem) is not None
+
+
+def _whole(stem: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(stem)}(?!\w)")
+
+
 def _without(caption: str, stem: str) -> str:
-    for pattern in (ENDING, CAMERA, re.compile(rf"(?<!\w){re.escape(stem)}(?!\w)")):
+    if caption == name_as_text(stem):
+        return ""
+    for pattern in (ENDING, CAMERA, *([_whole(stem)] if _telling(stem) else [])):
         caption = pattern.sub("", caption)
     return re.sub(r"\s+([,.;:])", r"\1", " ".join(caption.split())).strip(" ,;:-")
 

@@ -25,7 +25,9 @@ EXACT = (
 
 def caption(number: int) -> str:
     noun, verb = NOUNS[number % len(NOUNS)], VERBS[number // 3 % len(VERBS)]
-    return f"ohwx drawing of a {noun} that {verb} in {PLACES[number // 7 % len(PLACES)]}, {number}th"
+    return (
+        f"ohwx drawing of a {noun} that {verb} in {PLACES[number // 7 % len(PLACES)]}, {number}th"
+    )
 
 
 class Planter:
@@ -47,7 +49,7 @@ class Planter:
         data: Image.Image | bytes,
         code: str | None = None,
         *,
-        text: str | None | bytes = "",
+        text: str | bytes | None = "",
         folder: str = "train",
         **options: object,
     ) -> None:
