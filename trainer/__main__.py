@@ -23,6 +23,10 @@ from trainer.runs.lock import acquire
 
 def main(argv: list[str] | None = None) -> int:
     args = _arguments().parse_args(argv)
+    if args.verb == "data":
+        from trainer.data.verbs import run as look
+
+        return look(args)
     try:
         config, effective, run = _resolve(args)
     except TrainerError as error:
@@ -41,6 +45,9 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key"
     )
+    from trainer.data.verbs import add_arguments as add_data
+
+    add_data(verbs)
     return parser
 
 

@@ -285,6 +285,43 @@ CODES: dict[str, str] = {
     "exist, or the hub cannot be reached.",
     "DAT032": "Addresses of a table could not be fetched; a file lists them with the reasons.",
     "DAT033": "The folder for fetched shards holds those of another table, or is in use.",
+    "DAT070": "A picture opens but does not decode to its end: it is truncated or damaged.",
+    "DAT071": "A picture is animated, or a file of several pages. Only its first frame is trained "
+    "on.",
+    "DAT072": "A picture has transparent parts. They are filled with data.background.",
+    "DAT073": "A picture is CMYK, or carries a colour profile other than sRGB. It is converted; "
+    "programs that ignore profiles show it in other colours.",
+    "DAT074": "A picture is stored turned, with an EXIF mark that says so. It is trained on "
+    "upright; its mask or control picture must be upright as well.",
+    "DAT075": "The ending of a file names another format than its content has.",
+    "DAT076": "Pictures are nearly the same: re-encoded, resized or slightly cropped copies. They "
+    "are found by a perceptual hash of 64 bits (distance at most 6) and a small colour picture.",
+    "DAT077": "A picture is in the training data and in the held-out data, as it is or nearly. "
+    "The held-out loss then measures memory.",
+    "DAT078": "A picture has no sharp place: even its sharpest parts are soft.",
+    "DAT079": "A picture is almost black, almost white, or without contrast.",
+    "DAT080": "A picture has bars of one colour along its edges. The model learns to draw them.",
+    "DAT081": "A picture shows strong JPEG damage: coarse quantisation, or visible 8 x 8 blocks.",
+    "DAT082": "A picture has a shape unlike the rest of its dataset, so it forms a bucket of its "
+    "own or loses much to the crop.",
+    "DAT083": "Samples of one dataset are seen far more often than those of another.",
+    "DAT084": "Captions hold characters that an encoding error left behind.",
+    "DAT085": "Many samples of a dataset share one caption.",
+    "DAT086": "Captions are longer than the text encoder reads; the rest is cut off.",
+    "DAT087": "Some captions of a dataset are lists of tags, others are sentences.",
+    "DAT088": "A trigger word is missing in some captions of a dataset, or is written differently.",
+    "DAT089": "Captions hold the name of their file.",
+    "DAT090": "A mask or control picture has no sample, or a sample has none of these.",
+    "DAT091": "A mask or control picture has another size or shape than its sample.",
+    "DAT092": "A mask is empty or full, so it masks nothing.",
+    "DAT093": "A clip has fewer frames than the training needs.",
+    "DAT094": "A clip has a variable frame rate; frames picked by time are not evenly spaced in "
+    "the file.",
+    "DAT095": "A recording is needed where there is none, or it is silent.",
+    "DAT096": "A clip or recording is far longer or shorter than the rest of its dataset.",
+    "DAT097": "An overlay names samples that its dataset does not have.",
+    "DAT098": "An overlay file cannot be read.",
+    "DAT099": "An overlay replaces captions of a dataset that does not read captions.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

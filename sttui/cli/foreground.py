@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,11 @@ class Outcome:
         return next((e for e in self.events if e["kind"] == kind), None)
 
 
-def require_trainer() -> None:
+def require_trainer(packages: Sequence[str] = ("torch", "diffusers", "peft")) -> None:
     """Refuse early when the training packages are not installed."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("torch", "diffusers", "peft") if find_spec(name) is None]
+    missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise CliError(
             narrate.FINDINGS,

@@ -20,9 +20,9 @@ class Entry:
 
 
 _START, _WATCH, _STEER = "Start jobs", "Watch jobs", "Steer jobs"
-_CONFIG, _HOST, _ABOUT = "Configuration", "Host and daemon", "About"
+_CONFIG, _DATA, _HOST, _ABOUT = "Configuration", "Data", "Host and daemon", "About"
 
-SECTIONS = (_START, _WATCH, _STEER, _CONFIG, _HOST, _ABOUT)
+SECTIONS = (_START, _WATCH, _STEER, _CONFIG, _DATA, _HOST, _ABOUT)
 
 VERBS: dict[str, Entry] = {
     "demo": Entry(
@@ -53,6 +53,7 @@ VERBS: dict[str, Entry] = {
         "config", "Effective values, their origin, and the schema.", _CONFIG, group=True
     ),
     "preset": Entry("preset", "Ready-made job files.", _CONFIG, group=True),
+    "data": Entry("data", "Look at datasets before training.", _DATA, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
     "daemon": Entry(
         "daemon", "Start, stop and inspect the daemon of this machine.", _HOST, group=True

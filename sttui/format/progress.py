@@ -37,6 +37,11 @@ def _cache(e: Mapping[str, Any]) -> str:
     return f"encoding {e.get('store', '')} {e.get('done')}/{e.get('total')}".replace("  ", " ")
 
 
+def _look(e: Mapping[str, Any]) -> str:
+    total = e.get("total")
+    return f"{e.get('stage')} {e.get('done')}{f'/{total}' if total is not None else ''}"
+
+
 def _progress(e: Mapping[str, Any]) -> str:
     step, total = e.get("step") or 0, e.get("total") or 0
     share = f" {100 * step / total:3.0f}%" if total else ""
@@ -77,6 +82,7 @@ _LINES = {
     "run.start": _start,
     "phase": _phase,
     "cache.progress": _cache,
+    "data.progress": _look,
     "progress": _progress,
     "eval": _eval,
     "checkpoint.saved": _checkpoint,

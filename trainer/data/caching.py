@@ -19,7 +19,7 @@ from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
 from trainer.data.item import Item
-from trainer.data.survey import PART, Stores, Survey, Target, digest_of, settle, shapes_of, survey
+from trainer.data.needs import PART, Stores, Survey, Target, digest_of, settle, shapes_of, survey
 from trainer.data.table import Table
 from trainer.data.task import Task, stopped
 

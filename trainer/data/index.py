@@ -163,11 +163,16 @@ class Index:
             while todo := db.execute(missing, (last, min_size, CHUNK)).fetchall():
                 hashes = _spread(pool, self._hash, todo)
                 with transaction(db):
-                    db.executemany(
-                        PUT_CONTENT, zip(hashes, [path for path, _ in todo], strict=True)
-                    )
+                    paths = [path for path, _ in todo]
+                    db.executemany(PUT_CONTENT, zip(hashes, paths, strict=True))
+                    db.execute(CHANGED)
                 done, last = done + len(todo), todo[-1][0]
                 tick(done)
+
+    def total_bytes(self) -> int:
+        """Bytes of all samples that are there, readable or not."""
+        with closing(self._connect()) as db:
+            return db.execute("SELECT coalesce(sum(max(size, 0)), 0) FROM file").fetchone()[0]
 
     def find_faces(self, background: str, tick: Tick) -> None:
         """Look for the largest face of each hashed picture that was not searched yet."""

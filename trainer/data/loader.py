@@ -24,9 +24,9 @@ from trainer.data.batch import Batch
 from trainer.data.captions import drawn_caption
 from trainer.data.dataset import Dataset
 from trainer.data.item import Item
+from trainer.data.needs import Stores
 from trainer.data.plan import Plan
 from trainer.data.sampler import Sampler
-from trainer.data.survey import Stores
 from trainer.faults import point
 from trainer.models.base import Family
 from trainer.rng import stream_seed, unit

@@ -21,11 +21,11 @@ from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
+from trainer.data.needs import Stores
 from trainer.data.part import parts_of
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler
 from trainer.data.scanning import scan_all
-from trainer.data.survey import Stores
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family

@@ -86,3 +86,14 @@ def test_torn_snapshot_is_made_anew(index):
     path = index.snapshot(dataset.id)
     path.write_bytes(path.read_bytes()[:-40])
     assert len(scanning._table(index, dataset)[0]) == 5
+
+
+def test_hashes_that_come_later_make_a_new_table(index):
+    """A table frozen before the contents were known is not used afterwards."""
+    index.scan(lambda done: None)
+    dataset = replace(DATASET, missing_caption="skip", source=index.source)
+    before = index.generation
+    assert len(scanning._table(index, dataset)[0]) == 0
+    index.hash_contents(1, lambda done: None)
+    assert index.generation > before
+    assert len(scanning._table(index, dataset)[0]) == 5

@@ -1,0 +1,71 @@
+"""What a check says of one sample, before it becomes part of a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.config.schema.data import DatasetConfig
+from trainer.config.schema.media import VideoConfig
+from trainer.data.dataset import Dataset
+from trainer.data.lint.measure import Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One remark; `other` is the sample it is compared with."""
+
+    code: str
+    dataset: str
+    path: str
+    detail: str
+    other: str = ""
+    caption: tuple[str, ...] | None = None  # mechanical correction of its captions
+
+    def document(self) -> dict[str, Any]:
+        fields = {"code": self.code, "dataset": self.dataset, "path": self.path}
+        return fields | {"detail": self.detail, "other": self.other}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A readable sample with everything the checks look at; `measures` only for pictures."""
+
+    dataset: int  # number of its part
+    relpath: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    duration_s: float
+    channels: int
+    content: bytes
+    captions: tuple[str, ...]
+    measures: Measures | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The samples of one dataset."""
+
+    number: int
+    dataset: Dataset
+    settings: DatasetConfig
+    video: VideoConfig
+    needs_sound: bool  # films without sound cannot be used
+    samples: Sequence[Sample]
+
+    @property
+    def id(self) -> str:
+        return self.dataset.id
+
+    @property
+    def pictures(self) -> list[Sample]:
+        """Pictures that decode."""
+        if self.dataset.kind != "image":
+            return []
+        return [s for s in self.samples if s.measures is not None and s.measures.reason is None]
+
+    def flag(self, code: str, sample: Sample, detail: str, **more: Any) -> Flag:
+        return Flag(code, self.id, sample.relpath, detail, **more)
