@@ -27,7 +27,7 @@ def build_masks(
     keys = sorted(missing)
     groups = [keys[i : i + batch_size] for i in range(0, len(keys), batch_size)]
 
-    factor, reader = family.facts.spatial_factor, MediaReader(family.device)
+    factor, reader = family.spatial_factor, MediaReader(family.device)
 
     def encode(keys: Keys) -> Encoded:
         entries, failed = {}, {}

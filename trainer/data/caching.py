@@ -83,7 +83,7 @@ def _text_keys(table: Table, store: Store) -> Iterator[bytes]:
 def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Table]]:
     """The stores, and the tables without the rows that cannot be encoded."""
     kept = Kept.of(task.config.cache, task.family.facts)
-    factor = task.family.facts.spatial_factor
+    factor = task.family.spatial_factor
     stores = Stores(
         Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
         Store(task.root, "masks", f"area{factor}"),
@@ -110,7 +110,7 @@ def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Ite
         shape = picture_shape(target, facts)
         yield latent_need(repeat(shape, count), mode=kept.mode, dtype=kept.dtype)
     for (width, height), count in shapes.get("masks", {}).items():
-        each = width * height // facts.spatial_factor**2 + ENTRY_BYTES
+        each = width * height // task.family.spatial_factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
 
 
