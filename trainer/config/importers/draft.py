@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any
 
 import tomlkit
@@ -20,6 +21,8 @@ from trainer.config.layers import split
 
 def refused(path: str, value: Any) -> str:
     """Why the schema does not take a value at a key path; empty when it does."""
+    if value is None:
+        return "it cannot be read"
     key = all_keys()[generic(path)]
     if isinstance(value, float) and value != value:
         return "it is not a number"
@@ -42,7 +45,7 @@ class Draft:
         """Enter a value that the schema takes."""
         section: Any = self.data
         parts = split(path)
-        for part, following in zip(parts, parts[1:], strict=False):
+        for part, following in pairwise(parts):
             fresh: Any = [] if isinstance(following, int) else {}
             if isinstance(part, int):
                 if part == len(section):

@@ -58,7 +58,9 @@ def texts(value: Any) -> list[str] | None:
     if not isinstance(value, list):
         return None
     parts = [text(part) for part in value]
-    return [p.strip() for p in parts if p and p.strip()] if all(p is not None for p in parts) else None
+    return (
+        [p.strip() for p in parts if p and p.strip()] if all(p is not None for p in parts) else None
+    )
 
 
 def structure(value: Any) -> Any:

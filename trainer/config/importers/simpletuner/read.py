@@ -1,4 +1,4 @@
-"""Find and read the files of a SimpleTuner run: its configuration and its dataset file.
+"""Find the files of a SimpleTuner run: its configuration and its dataset file.
 
 A path is one of the two, or a folder that holds both. A list is a dataset file; everything else
 is a run configuration, whose `data_backend_config` names the dataset file unless it is given.
@@ -8,39 +8,20 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trainer.config.importers.ledger import Item
-from trainer.config.importers.simpletuner import envfile, lenient, names
+from trainer.config.importers.simpletuner.files import DatasetFile, RunFile, no_source, read_file
 from trainer.config.importers.simpletuner.places import Places
 from trainer.config.importers.values import structure, text
-from trainer.config.positions import toml_lines
 from trainer.errors import ConfigError
 from trainer.findings import Finding, finding
 
 RUN_NAMES = ("config.json", "config.toml", "config.env")
 _PLACEHOLDER = re.compile(r"\{env:(\w+)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class RunFile:
-    """A run configuration: its settings in their order."""
-
-    path: Path
-    items: list[Item]
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetFile:
-    """A dataset file: its entries, and the line of each key path such as `[0].id`."""
-
-    path: Path
-    entries: list[Any]
-    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,13 +46,14 @@ def read_sources(paths: Sequence[Path], target: Path, env: Mapping[str, str]) ->
     for path in paths:
         for file in _files(path):
             _take(sources, file)
-    if sources.run is None and sources.datasets is None:
-        raise _no_source("nothing to import was named", "name a file or a folder")
-    if sources.run is not None:
-        items = [_filled(item, env, sources.findings) for item in sources.run.items]
-        sources.run = replace(sources.run, items=items)
+    if sources.run is None:
         if sources.datasets is None:
-            _named_datasets(sources, Places(sources.folder, target))
+            raise no_source("nothing to import was named", "name a file or a folder")
+        return sources
+    items = [_filled(item, env, sources.findings) for item in sources.run.items]
+    sources.run = replace(sources.run, items=items)
+    if sources.datasets is None:
+        _named_datasets(sources, sources.run, Places(sources.folder, target))
     return sources
 
 
@@ -86,106 +68,55 @@ def _files(path: Path) -> list[Path]:
     datasets = [p for p in others if _is_dataset_file(p)]
     if len(datasets) > 1:
         listed = ", ".join(p.name for p in datasets)
-        raise _no_source(
-            f"{path} holds several dataset files: {listed}", "name the one that is meant", path
-        )
+        fix = "name the one that is meant"
+        raise no_source(f"{path} holds several dataset files: {listed}", fix, path)
     found = [p for p in (run, *datasets) if p is not None]
     if not found:
-        raise _no_source(
-            f"{path} holds no config.json, config.toml, config.env or dataset file",
-            "name the files themselves",
-            path,
-        )
+        what = f"{path} holds no config.json, config.toml, config.env or dataset file"
+        raise no_source(what, "name the files themselves", path)
     return found
 
 
-def _names_datasets(run: Path) -> bool:
+def _names_datasets(path: Path) -> bool:
     """Whether a run configuration says where its dataset file is, and it is there."""
-    found = _run(run, _text(run), []).items
-    item = next((i for i in found if i.name == "data_backend_config"), None)
+    file, _ = read_file(path)
+    item = _dataset_item(file) if isinstance(file, RunFile) else None
     if item is None:
         return False
-    if structure(item.value) is not None:
+    if isinstance(structure(item.value), list):
         return True
-    return isinstance(item.value, str) and Places(run.parent, run.parent).found(item.value).is_file()
+    found = Places(path.absolute().parent, path).found(str(item.value))
+    return isinstance(item.value, str) and found.is_file()
+
+
+def _dataset_item(run: RunFile) -> Item | None:
+    return next((i for i in reversed(run.items) if i.name == "data_backend_config"), None)
 
 
 def _is_dataset_file(path: Path) -> bool:
     try:
-        data, _, _ = lenient.parse(_text(path), str(path))
+        file, _ = read_file(path)
     except ConfigError:
         return False
-    return _is_entries(data)
-
-
-def _is_entries(data: Any) -> bool:
-    return isinstance(data, list) and any(isinstance(e, dict) and "id" in e for e in data)
+    entries = file.entries if isinstance(file, DatasetFile) else []
+    return any(isinstance(entry, dict) and "id" in entry for entry in entries)
 
 
 def _take(sources: Sources, path: Path) -> None:
     """Read a file and put it where it belongs."""
-    content = _text(path)
-    if path.suffix in (".toml", ".env"):
-        sources.run = _only(sources.run, _run(path, content, sources.findings))
-        return
-    data, lines, told = lenient.parse(content, str(path))
+    file, told = read_file(path)
     sources.findings += told
-    if isinstance(data, list):
-        sources.datasets = _only(sources.datasets, DatasetFile(path, data, lines))
-    elif isinstance(data, dict):
-        sources.run = _only(sources.run, RunFile(path, _options(data, lines, str(path))))
+    if isinstance(file, DatasetFile):
+        sources.datasets = _only(sources.datasets, file)
     else:
-        raise _no_source(f"{path} is neither a configuration nor a list of datasets", "", path)
+        sources.run = _only(sources.run, file)
 
 
 def _only(present: Any, new: Any) -> Any:
     if present is not None:
-        raise _no_source(
-            f"{present.path} and {new.path} are of the same kind", "name one of them", new.path
-        )
+        message = f"{present.path} and {new.path} are of the same kind"
+        raise no_source(message, "name one of them", new.path)
     return new
-
-
-def _run(path: Path, content: str, told: list[Finding]) -> RunFile:
-    """A run configuration in any of its three forms."""
-    name = str(path)
-    if path.suffix == ".env":
-        items, unread = envfile.parse(content, name)
-        told += unread
-        return RunFile(path, items)
-    if path.suffix == ".toml":
-        try:
-            data, lines = tomllib.loads(content), toml_lines(content)
-        except tomllib.TOMLDecodeError as error:
-            match = re.search(r"at line (\d+)", str(error))
-            raise lenient.broken(f"{name}:{match[1]}" if match else name, str(error)) from None
-        return RunFile(path, _options(data, lines, name))
-    data, lines, _ = lenient.parse(content, name)
-    return RunFile(path, _options(data, lines, name) if isinstance(data, dict) else [])
-
-
-def _options(data: Mapping[str, Any], lines: Mapping[str, int], name: str) -> list[Item]:
-    return [
-        names.option(key, value, f"{name}:{lines[key]}" if key in lines else name)
-        for key, value in data.items()
-    ]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        why = "the file does not exist"
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        why = str(error)
-    problem = finding(
-        "IMP001", f"cannot read {path}: {why}", where=str(path), fix="check the path"
-    )
-    raise ConfigError(problem)
-
-
-def _no_source(message: str, fix: str, path: Path | None = None) -> ConfigError:
-    return ConfigError(finding("IMP002", message, where=str(path or ""), fix=fix))
 
 
 def _filled(item: Item, env: Mapping[str, str], told: list[Finding]) -> Item:
@@ -208,27 +139,23 @@ def _filled(item: Item, env: Mapping[str, str], told: list[Finding]) -> Item:
     return replace(item, value=value, note=item.note if missing else note)
 
 
-def _named_datasets(sources: Sources, places: Places) -> None:
+def _named_datasets(sources: Sources, run: RunFile, places: Places) -> None:
     """Read the dataset file that the configuration names, or the usual one beside it."""
-    assert sources.run is not None
-    item = next((i for i in sources.run.items if i.name == "data_backend_config"), None)
+    item = _dataset_item(run)
     inline = structure(item.value) if item else None
     if isinstance(inline, list):
-        sources.datasets = DatasetFile(sources.run.path, inline)
+        sources.datasets = DatasetFile(run.path, inline)
         return
     name = text(item.value) if item else None
     path = places.found(name) if name else sources.folder / "multidatabackend.json"
     if path.is_file():
-        shown = Path(os.path.relpath(path)) if not sources.run.path.is_absolute() else path
-        _take(sources, shown)
-        if sources.datasets is None:
-            raise _no_source(f"{path} is not a list of datasets", "", path)
+        _take(sources, path if run.path.is_absolute() else Path(os.path.relpath(path)))
         return
     sources.findings.append(
         finding(
             "IMP008",
             f"the dataset file {name or path.name} is not there",
-            where=item.where if item else str(sources.run.path),
+            where=item.where if item else str(run.path),
             why="without it the job has no data",
             fix="name it as a further PATH",
             level="warn",

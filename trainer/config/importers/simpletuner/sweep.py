@@ -13,7 +13,7 @@ from trainer.config.importers.simpletuner.translation import Translation
 from trainer.config.suggest import nearest
 
 MAY_BE_EMPTY = {"validation_negative_prompt", "hub_model_id"}
-_OFF = "it is off, as it is here"
+_OFF = "it is so here anyway"
 
 
 def sweep(t: Translation) -> None:

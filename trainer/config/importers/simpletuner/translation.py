@@ -6,7 +6,7 @@ schema and says what became of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,15 @@ class Translation:
             return default
         return value
 
+    def carry(
+        self, name: str, path: str, kind: Kind, change: Callable[[Any], Any] = lambda value: value
+    ) -> bool:
+        """Enter the value of a setting that is given; whether it was."""
+        if not self.given(name):
+            return False
+        value = self.read(name, kind)
+        return self.given(name) and self.put(name, path, change(value))
+
     def acts(self, name: str) -> bool:
         """Whether a setting that others depend on is on."""
         rule, given = OPTIONS[name], self.given(name)
@@ -69,14 +78,16 @@ class Translation:
             return False
         return values.number(value) != 0 and not any(values.same(value, off) for off in rule.off)
 
-    def put(self, name: str, path: str, value: Any, *, note: str = "", approx: bool = False) -> bool:
+    def put(
+        self, name: str, path: str, value: Any, *, note: str = "", approx: bool = False
+    ) -> bool:
         """Enter a value that comes from a setting; False when the schema refuses it."""
         reason = refused(path, value)
         if reason:
             self.refuse(name, reason)
             return False
         self.draft.set(path, value, note if approx else "")
-        if self.source.given(name):
+        if self.given(name):
             self.source.settle(name, "approximated" if approx else "mapped", path, note)
         else:
             self.defaults.append(Default(name, value, path))

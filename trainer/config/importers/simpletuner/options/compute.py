@@ -73,7 +73,9 @@ MEMORY: dict[str, Rule] = {
     "gradient_checkpointing_backend": lacking(
         "activations are computed again by torch's own way", "torch", gate="gradient_checkpointing"
     ),
-    "gradient_checkpointing_interval": dropped("every block is checkpointed; the result is the same"),
+    "gradient_checkpointing_interval": dropped(
+        "every block is checkpointed; the result is the same"
+    ),
     "gradient_checkpointing_segment_stride": dropped(
         "every block is checkpointed; the result is the same"
     ),
@@ -85,7 +87,9 @@ MEMORY: dict[str, Rule] = {
         _OFFLOAD, False, gate="gradient_checkpointing_offload_attention"
     ),
     "vae_enable_slicing": dropped(_VAE),
-    "vae_enable_tiling": lacking("pictures are encoded whole; tiles would differ at their seams", False),
+    "vae_enable_tiling": lacking(
+        "pictures are encoded whole; tiles would differ at their seams", False
+    ),
     "vae_enable_patch_conv": dropped(_VAE),
     "vae_enable_temporal_roll": dropped(_VAE),
     "keep_vae_loaded": dropped(_VAE),

@@ -119,9 +119,7 @@ TECHNIQUES: dict[str, Rule] = {
         *("similarity_threshold", "similarity_ema_decay", "threshold_mode"),
     ),
     "distillation_method": lacking("distillation is not trained here", "none"),
-    "distillation_config": lacking(
-        "distillation is not trained here", gate="distillation_method"
-    ),
+    "distillation_config": lacking("distillation is not trained here", gate="distillation_method"),
 }
 
 EMA: dict[str, Rule] = {

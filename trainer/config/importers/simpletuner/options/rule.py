@@ -27,15 +27,11 @@ class Rule:
     families: tuple[str, ...] = ()
 
 
-def direct(
-    to: str, kind: Kind, *, default: Any = None, families: tuple[str, ...] = ()
-) -> Rule:
+def direct(to: str, kind: Kind, *, default: Any = None, families: tuple[str, ...] = ()) -> Rule:
     return Rule(how="direct", to=to, kind=kind, default=default, families=families)
 
 
-def handled(
-    default: Any = None, *, gate: str = "", families: tuple[str, ...] = ()
-) -> Rule:
+def handled(default: Any = None, *, gate: str = "", families: tuple[str, ...] = ()) -> Rule:
     return Rule(how="handled", default=default, gate=gate, families=families)
 
 

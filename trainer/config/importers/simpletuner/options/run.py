@@ -195,7 +195,9 @@ VALIDATION: dict[str, Rule] = {
 }
 
 EVALUATION: dict[str, Rule] = {
-    "evaluation_type": lacking("the held-out loss and the style distance are measured here", "none"),
+    "evaluation_type": lacking(
+        "the held-out loss and the style distance are measured here", "none"
+    ),
     "pretrained_evaluation_model_name_or_path": lacking(
         "CLIP scores are not measured here", gate="evaluation_type"
     ),

@@ -6,7 +6,9 @@ from trainer.config.importers.simpletuner.options.rule import Rule, dropped, han
 
 _TEXT = "text encoders are not trained here"
 _LEGACY = "an option of a training recipe that is gone"
-_DEEPSPEED = "SimpleTuner hands it to DeepSpeed only; its other optimisers have settings of their own"
+_DEEPSPEED = (
+    "SimpleTuner hands it to DeepSpeed only; its other optimisers have settings of their own"
+)
 
 ADAPTER: dict[str, Rule] = {
     "lora_type": handled("standard"),
@@ -19,7 +21,9 @@ ADAPTER: dict[str, Rule] = {
     "peft_lora_mode": lacking("only plain LoRA is trained here", "standard"),
     "singlora_ramp_up_steps": lacking("SingLoRA is not trained here", gate="peft_lora_mode"),
     "peft_lora_target_modules": handled(),
-    "slider_lora_target": lacking("there is no target preset for sliders; list adapter.targets", False),
+    "slider_lora_target": lacking(
+        "there is no target preset for sliders; list adapter.targets", False
+    ),
     "lycoris_config": handled("config/lycoris_config.json"),
     "init_lokr_norm": lacking("LoKr is not trained here"),
     "init_lora": handled(),
@@ -39,7 +43,9 @@ TEXT_ENCODER: dict[str, Rule] = {
     "freeze_encoder_after": dropped(_LEGACY),
     "freeze_encoder_strategy": dropped(_LEGACY),
     "layer_freeze_strategy": lacking("all weights, or an adapter, are trained", "none"),
-    "fully_unload_text_encoder": dropped("text encoders are always unloaded once captions are cached"),
+    "fully_unload_text_encoder": dropped(
+        "text encoders are always unloaded once captions are cached"
+    ),
     "save_text_encoder": dropped("what was trained is saved"),
 }
 
@@ -67,8 +73,12 @@ OPTIMIZER: dict[str, Rule] = {
     "grad_clip_method": handled("value"),
     "optimizer_cpu_offload_method": lacking("optimiser states stay on the device", "none"),
     "optimizer_offload_gradients": lacking("optimiser states stay on the device", False),
-    "fuse_optimizer": dropped("a matter of speed; the fused form is always taken where there is one"),
-    "optimizer_release_gradients": lacking("gradients are kept until the step, which needs memory", False),
+    "fuse_optimizer": dropped(
+        "a matter of speed; the fused form is always taken where there is one"
+    ),
+    "optimizer_release_gradients": lacking(
+        "gradients are kept until the step, which needs memory", False
+    ),
 }
 
 SCHEDULE: dict[str, Rule] = {

@@ -22,27 +22,20 @@ def adapter(t: Translation) -> None:
     else:
         _lora(t)
     _targets(t)
-    if t.given("init_lora"):
-        t.put("init_lora", "adapter.init_from", t.places.written(t.read("init_lora", "text")))
-    if t.given("lora_init_type"):
-        kind = t.read("lora_init_type", "text")
-        if t.draft.get("adapter.init_from"):
-            t.source.ignored("lora_init_type", "init_lora supplies the weights")
-        else:
-            t.put("lora_init_type", "adapter.init", kind)
-    if t.given("lora_format"):
-        layout = t.read("lora_format", "text")
-        t.put("lora_format", "adapter.formats", [layout])
+    t.carry("init_lora", "adapter.init_from", "text", t.places.written)
+    if t.draft.get("adapter.init_from"):
+        t.source.ignored("lora_init_type", "init_lora supplies the weights")
+    else:
+        t.carry("lora_init_type", "adapter.init", "text")
+    t.carry("lora_format", "adapter.formats", "text", lambda layout: [layout])
 
 
 def _lora(t: Translation) -> None:
     if t.given("lora_type"):
         t.put("lora_type", "adapter.kind", "lora")
-    if t.given("lora_rank"):
-        t.put("lora_rank", "adapter.rank", t.read("lora_rank", "int"))
-    if t.given("lora_alpha"):
-        t.put("lora_alpha", "adapter.alpha", t.read("lora_alpha", "float"))
-    t.put("lora_dropout", "adapter.dropout", t.read("lora_dropout", "float"))
+    t.carry("lora_rank", "adapter.rank", "int")
+    t.carry("lora_alpha", "adapter.alpha", "float", float)
+    t.put("lora_dropout", "adapter.dropout", float(t.read("lora_dropout", "float")))
     t.ignore(["lycoris_config"], "lora_type is standard")
 
 
@@ -54,7 +47,9 @@ def _lycoris(t: Translation) -> None:
         rank = values.whole(config.get("linear_dim"))
         alpha = values.number(config.get("linear_alpha"))
         note = f"LyCORIS {algorithm} as plain LoRA; its targets are those of the family here"
-        if rank is not None and t.put("lycoris_config", "adapter.rank", rank, note=note, approx=True):
+        if rank is not None and t.put(
+            "lycoris_config", "adapter.rank", rank, note=note, approx=True
+        ):
             t.put("lycoris_config", "adapter.alpha", float(alpha or rank))
         t.source.approximated("lora_type", "adapter.kind", note)
     else:
@@ -86,7 +81,9 @@ def _targets(t: Translation) -> None:
             t.put("flux_lora_target", "adapter.preset", preset)
         else:
             usual = t.facts.default_targets
-            t.refuse("flux_lora_target", f"there is no such set; {usual!r}, the usual one, is taken")
+            t.refuse(
+                "flux_lora_target", f"there is no such set; {usual!r}, the usual one, is taken"
+            )
 
 
 def load(t: Translation, value: Any) -> Any:

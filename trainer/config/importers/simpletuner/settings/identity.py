@@ -14,6 +14,7 @@ def family(t: Translation) -> None:
     """The model family: everything else depends on it."""
     given = t.source.value("model_family")
     if not isinstance(given, str) or not given.strip():
+        t.source.unsupported("model_family", "it names no family")
         return
     t.family = names.family(given)
     t.draft.set("model.family", t.family)
@@ -32,22 +33,16 @@ def family(t: Translation) -> None:
 
 
 def job(t: Translation) -> None:
-    if t.given("output_dir"):
-        t.put("output_dir", "job.output_dir", t.places.written(t.read("output_dir", "text")))
-    if t.given("cache_dir"):
-        t.put("cache_dir", "cache.root", t.places.written(t.read("cache_dir", "text")))
-    if t.given("tracker_run_name"):
-        if t.read("tracker_run_name", "text") == "simpletuner-testing":
-            t.source.ignored("tracker_run_name", "it is SimpleTuner's own; the job has its file's")
-        else:
-            t.put("tracker_run_name", "job.name", t.read("tracker_run_name", "text"))
-    if t.given("seed"):
-        seed = t.read("seed", "int")
-        if seed in (0, -1):
-            note = "a new seed at each start there; one that is noted, 42, here"
-            t.source.approximated("seed", "job.seed", note)
-        else:
-            t.put("seed", "job.seed", seed)
+    t.carry("output_dir", "job.output_dir", "text", t.places.written)
+    t.carry("cache_dir", "cache.root", "text", t.places.written)
+    if t.read("tracker_run_name", "text") == "simpletuner-testing":
+        t.source.ignored("tracker_run_name", "it is SimpleTuner's own; the job has its file's")
+    t.carry("tracker_run_name", "job.name", "text")
+    if t.read("seed", "int") in (0, -1):
+        note = "a new seed at each start there; one that is noted, 42, here"
+        t.source.approximated("seed", "job.seed", note)
+    else:
+        t.carry("seed", "job.seed", "int")
 
 
 def model(t: Translation) -> None:
@@ -65,7 +60,7 @@ def model(t: Translation) -> None:
         t.source.ignored("rescale_betas_zero_snr", "it is off, as it is here")
     if t.given("tokenizer_max_length"):
         if t.facts and "max_tokens" in t.facts.supports:
-            t.put("tokenizer_max_length", "model.max_tokens", t.read("tokenizer_max_length", "int"))
+            t.carry("tokenizer_max_length", "model.max_tokens", "int")
         t.source.ignored("tokenizer_max_length", "the text length of this family is fixed")
     _components(t)
     if t.family == "flux":
@@ -74,8 +69,8 @@ def model(t: Translation) -> None:
 
 def _weights(t: Translation) -> None:
     """Path and flavour; where neither is given, the flavour that SimpleTuner would take."""
-    if t.given("pretrained_model_name_or_path"):
-        path = t.read("pretrained_model_name_or_path", "text")
+    path = t.read("pretrained_model_name_or_path", "text")
+    if path is not None:
         if path.endswith(".gguf"):
             t.refuse("pretrained_model_name_or_path", "quantised files are not trained on here")
             t.tell("IMP007", f"{path} is a quantised file", about="pretrained_model_name_or_path")
@@ -86,7 +81,7 @@ def _weights(t: Translation) -> None:
         if path is not None and t.places.found(path).exists():
             t.source.ignored("revision", "the weights are a local folder")
         else:
-            t.put("revision", "model.revision", t.read("revision", "text"))
+            t.carry("revision", "model.revision", "text")
     if t.facts is None:
         t.source.unsupported("model_flavour", "a flavour of a family that is not trained here")
         return
@@ -124,13 +119,11 @@ def _components(t: Translation) -> None:
     slot = t.facts.denoiser_slot if t.facts else "transformer"
     for name in ("transformer", "unet"):
         path, folder = f"pretrained_{name}_model_name_or_path", f"pretrained_{name}_subfolder"
-        if t.given(path):
-            t.put(path, "model.components.denoiser.path", t.places.model(t.read(path, "text")))
-        if t.given(folder):
-            if t.read(folder, "text") == slot:
-                t.source.ignored(folder, "it is the usual one")
-            else:
-                t.put(folder, "model.components.denoiser.subfolder", t.read(folder, "text"))
+        t.carry(path, "model.components.denoiser.path", "text", t.places.model)
+        if t.read(folder, "text") == slot:
+            t.source.ignored(folder, "it is the usual one")
+        else:
+            t.carry(folder, "model.components.denoiser.subfolder", "text")
     vae = t.read("pretrained_vae_model_name_or_path", "text")
     if vae and "sdxl" in vae and t.family != "sdxl":
         note = "SimpleTuner discards an SDXL autoencoder for other families"
@@ -138,11 +131,10 @@ def _components(t: Translation) -> None:
     elif vae or t.family == "sdxl":
         name = "pretrained_vae_model_name_or_path"
         t.put(name, "model.components.vae.path", t.places.model(vae or DEFAULT_VAE))
-    if t.given("vae_dtype"):
-        if t.read("vae_dtype", "text") == "default":
-            t.source.ignored("vae_dtype", "the family's choice, there as here")
-        else:
-            t.put("vae_dtype", "model.components.vae.dtype", t.read("vae_dtype", "text"))
+    if t.read("vae_dtype", "text") == "default":
+        t.source.ignored("vae_dtype", "the family's choice, there as here")
+    else:
+        t.carry("vae_dtype", "model.components.vae.dtype", "text")
 
 
 def _flux_guidance(t: Translation) -> None:
@@ -150,13 +142,12 @@ def _flux_guidance(t: Translation) -> None:
     if t.read("flux_guidance_mode", "text") == "random-range":
         low, high = t.read("flux_guidance_min", "float"), t.read("flux_guidance_max", "float")
         note = f"the middle of {low:g} to {high:g}, from which SimpleTuner draws at each step"
-        if t.put("flux_guidance_mode", path, (low + high) / 2, note=note, approx=True):
+        if t.put("flux_guidance_mode", path, (low + high) / 2.0, note=note, approx=True):
             t.source.approximated("flux_guidance_min", path, note)
             t.source.approximated("flux_guidance_max", path, note)
         t.ignore(["flux_guidance_value"], "flux_guidance_mode is random-range")
-    elif t.given("flux_guidance_value"):
-        t.put("flux_guidance_value", path, t.read("flux_guidance_value", "float"))
-    if t.given("flux_guidance_mode"):
-        t.source.mapped("flux_guidance_mode", path)
+    else:
+        t.carry("flux_guidance_value", path, "float", float)
+    t.source.mapped("flux_guidance_mode", path)
     range_names = ["flux_guidance_min", "flux_guidance_max"]
     t.ignore(range_names, "flux_guidance_mode is constant")

@@ -12,7 +12,9 @@ def noise(t: Translation) -> None:
         if t.read("disable_segmented_timestep_sampling", "bool"):
             note = "every time is drawn by itself here"
             t.source.ignored("disable_segmented_timestep_sampling", note)
-        note = "times of a batch are spread evenly there and drawn one by one here; equal on average"
+        note = (
+            "times of a batch are spread evenly there and drawn one by one here; equal on average"
+        )
         t.source.approximated("disable_segmented_timestep_sampling", "noise", note)
     if t.is_flow:
         _density(t)
@@ -35,11 +37,9 @@ def _density(t: Translation) -> None:
     elif beta:
         t.put("flow_use_beta_schedule", "noise.sampling", "beta")
         for name in ("alpha", "beta"):
-            option = f"flow_beta_schedule_{name}"
-            if t.given(option):
-                t.put(option, f"noise.beta.{name}", float(t.read(option, "float")))
-    elif t.given("flow_sigmoid_scale"):
-        t.put("flow_sigmoid_scale", "noise.sigmoid_scale", float(t.read("flow_sigmoid_scale", "float")))
+            t.carry(f"flow_beta_schedule_{name}", f"noise.beta.{name}", "float", float)
+    else:
+        t.carry("flow_sigmoid_scale", "noise.sigmoid_scale", "float", float)
     t.ignore(["flow_use_uniform_schedule", "flow_use_beta_schedule"], "it is off, as it is here")
     t.ignore(["flow_sigmoid_scale"], "the density is not the sigmoid one")
     names = ["flow_beta_schedule_alpha", "flow_beta_schedule_beta"]
@@ -70,8 +70,7 @@ def loss(t: Translation) -> None:
     if t.draft.get("loss.kind") in (None, "l2"):
         t.ignore(["huber_c", "huber_schedule"], "it has no effect on l2")
     else:
-        if t.given("huber_c"):
-            t.put("huber_c", "loss.huber.c", float(t.read("huber_c", "float")))
+        t.carry("huber_c", "loss.huber.c", "float", float)
         schedule = t.read("huber_schedule", "text")
         legacy = t.is_flow and schedule == "snr"
         if t.given("huber_schedule") or legacy:
@@ -90,9 +89,14 @@ def ema(t: Translation) -> None:
         t.ignore(["ema_decay", "ema_update_interval"], "it has no effect without use_ema")
         return
     t.put("use_ema", "ema.enabled", True, note="kept in fp32 here")
-    if t.given("ema_decay"):
-        t.put("ema_decay", "ema.decay", float(t.read("ema_decay", "float")))
+    t.carry("ema_decay", "ema.decay", "float", float)
     if t.given("ema_update_interval"):
         every = t.read("ema_update_interval", "int")
         note = f"the decay is taken to the power of {every} here, so that its time stays in steps"
-        t.put("ema_update_interval", "ema.every", every, note=note if every != 1 else "", approx=every != 1)
+        t.put(
+            "ema_update_interval",
+            "ema.every",
+            every,
+            note=note if every != 1 else "",
+            approx=every != 1,
+        )

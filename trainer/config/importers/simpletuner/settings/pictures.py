@@ -8,8 +8,9 @@ from __future__ import annotations
 from trainer.config.importers.simpletuner.options.run import VALIDATION
 from trainer.config.importers.simpletuner.settings.adapter import load
 from trainer.config.importers.simpletuner.translation import Translation
+from trainer.config.importers.values import Kind
 
-_NUMBERS = {
+_NUMBERS: dict[str, tuple[str, Kind]] = {
     "num_validation_images": ("validation.images_per_prompt", "int"),
     "validation_num_inference_steps": ("validation.steps", "int"),
     "validation_guidance": ("validation.guidance", "float"),
@@ -28,14 +29,12 @@ def validation(t: Translation) -> None:
     if not prompts:
         t.ignore(_ALL, "there is no prompt to draw")
         return
-    if t.given("validation_step_interval"):
-        t.put("validation_step_interval", "validation.every_steps", t.read("validation_step_interval", "int"))
-    elif not t.given("validation_epoch_interval"):
+    asked = t.carry("validation_step_interval", "validation.every_steps", "int")
+    if not asked and not t.given("validation_epoch_interval"):
         t.put("validation_step_interval", "validation.every_steps", 100)
     _start(t)
     for name, (path, kind) in _NUMBERS.items():
-        if t.given(name):
-            t.put(name, path, t.read(name, kind))  # type: ignore[arg-type]
+        t.carry(name, path, kind, float if kind == "float" else lambda value: value)
     _negative(t)
     if t.given("validation_resolution"):
         _resolution(t)
@@ -47,7 +46,8 @@ def _prompts(t: Translation) -> list[str]:
     """The one prompt, and those of a library: name to prompt, or to a table with one."""
     found: list[str] = []
     if t.given("validation_prompt"):
-        found.append(t.read("validation_prompt", "text"))
+        prompt = t.read("validation_prompt", "text")
+        found += [prompt] if prompt else []
     if t.given("user_prompt_library"):
         library = load(t, t.source.value("user_prompt_library"))
         entries = library.values() if isinstance(library, dict) else ()
@@ -80,7 +80,6 @@ def _start(t: Translation) -> None:
 
 def _negative(t: Translation) -> None:
     """A negative prompt acts where classifier-free guidance does."""
-    assert t.facts is not None or not t.family or True
     guidance = t.draft.get("validation.guidance")
     guidance = t.facts.guidance if guidance is None and t.facts else guidance
     embedded = t.facts is not None and "guidance_embed" in t.facts.supports
@@ -88,9 +87,17 @@ def _negative(t: Translation) -> None:
         t.ignore(["validation_negative_prompt"], "without classifier-free guidance it does not act")
     elif t.source.given("validation_negative_prompt"):
         text = t.source.value("validation_negative_prompt")
-        t.put("validation_negative_prompt", "validation.negative", text if isinstance(text, str) else "")
+        t.put(
+            "validation_negative_prompt",
+            "validation.negative",
+            text if isinstance(text, str) else "",
+        )
     else:
-        t.put("validation_negative_prompt", "validation.negative", VALIDATION["validation_negative_prompt"].default)
+        t.put(
+            "validation_negative_prompt",
+            "validation.negative",
+            VALIDATION["validation_negative_prompt"].default,
+        )
 
 
 def _resolution(t: Translation) -> None:
@@ -105,12 +112,20 @@ def _resolution(t: Translation) -> None:
     if len(edges) not in (1, 2) or min(edges, default=0) <= 0 or max(edges) > 1e5:
         t.refuse(name, "it is not a size")
         return
-    wanted = edges[0] * 1000 if len(edges) == 1 and edges[0] < 128 else (edges[0] * edges[-1]) ** 0.5
+    wanted = (
+        edges[0] * 1000 if len(edges) == 1 and edges[0] < 128 else (edges[0] * edges[-1]) ** 0.5
+    )
     wanted = 1024 if len(edges) == 1 and edges[0] == 1 else wanted
     multiple = 2 * t.facts.spatial_factor if t.facts else 16
     edge = max(multiple, round(wanted / multiple) * multiple)
     note = f"a square; SimpleTuner draws at {t.source.value(name)}"
-    t.put(name, path, f"{edge}px", note=note, approx=bool(others) or edge != edges[0] or len(set(edges)) > 1)
+    t.put(
+        name,
+        path,
+        f"{edge}px",
+        note=note,
+        approx=bool(others) or edge != edges[0] or len(set(edges)) > 1,
+    )
 
 
 def evaluation(t: Translation, has_held_out: bool) -> None:
@@ -118,13 +133,14 @@ def evaluation(t: Translation, has_held_out: bool) -> None:
     if not has_held_out:
         t.ignore([*names, "eval_loss_disable", "eval_dataset_id"], "there is no held-out dataset")
         return
-    if t.given("eval_steps_interval"):
-        t.put("eval_steps_interval", "eval.every_steps", t.read("eval_steps_interval", "int"))
-    for name, path in (("num_eval_images", "eval.samples"), ("eval_timesteps", "eval.timesteps")):
-        if t.given(name):
-            t.put(name, path, t.read(name, "int"))
+    for name, path in zip(
+        names, ("eval.every_steps", "eval.samples", "eval.timesteps"), strict=True
+    ):
+        t.carry(name, path, "int")
     if t.given("eval_loss_disable"):
         if t.read("eval_loss_disable", "bool"):
-            t.refuse("eval_loss_disable", "held-out datasets are measured; set their enabled = false")
+            t.refuse(
+                "eval_loss_disable", "held-out datasets are measured; set their enabled = false"
+            )
         t.source.ignored("eval_loss_disable", "it is off, as it is here")
     t.source.unsupported("eval_dataset_id", "all held-out datasets are measured")

@@ -6,10 +6,8 @@ from trainer.config.importers.simpletuner.translation import Translation
 
 
 def checkpoints(t: Translation) -> None:
-    if t.given("checkpoint_step_interval"):
-        t.put("checkpoint_step_interval", "checkpoint.every_steps", t.read("checkpoint_step_interval", "int"))
-    if t.given("checkpoints_total_limit"):
-        t.put("checkpoints_total_limit", "checkpoint.keep", t.read("checkpoints_total_limit", "int"))
+    t.carry("checkpoint_step_interval", "checkpoint.every_steps", "int")
+    t.carry("checkpoints_total_limit", "checkpoint.keep", "int")
     if t.given("resume_from_checkpoint"):
         if t.read("resume_from_checkpoint", "text") == "latest":
             t.put("resume_from_checkpoint", "checkpoint.resume", "auto")

@@ -72,7 +72,13 @@ def _cosine(t: Translation, warmup: int) -> None:
     note = f"one fall over the run; SimpleTuner's is a wave that falls and rises every {half} steps"
     t.put("lr_scheduler", "schedule.name", "cosine", note=note, approx=True)
     if warmup and (steps is None or warmup < steps):
-        t.put("lr_warmup_steps", "schedule.warmup", warmup, note="the half period of the wave", approx=True)
+        t.put(
+            "lr_warmup_steps",
+            "schedule.warmup",
+            warmup,
+            note="the half period of the wave",
+            approx=True,
+        )
     t.ignore(["lr_warmup_steps"], "it is the half period of SimpleTuner's wave, not a warm-up")
 
 
@@ -88,6 +94,5 @@ def _wave(t: Translation, name: str, warmup: int) -> None:
         return
     note = "with restarts; SimpleTuner's stays at the full rate, by a defect"
     t.put("lr_scheduler", "schedule.name", name, note=note, approx=True)
-    if t.given("lr_num_cycles"):
-        t.put("lr_num_cycles", "schedule.cycles", t.read("lr_num_cycles", "int"))
+    t.carry("lr_num_cycles", "schedule.cycles", "int")
     t.ignore(["lr_warmup_steps"], "it is the length of a cycle there, not a warm-up")

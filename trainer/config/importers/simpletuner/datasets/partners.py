@@ -1,0 +1,163 @@
+"""Conditioning and masks: which samples go together, and partners that are made.
+
+A partner dataset is linked from its samples (`conditioning_data`), or links back to them
+(`source_dataset_id`); here the samples name their partners.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.config.importers import values
+from trainer.config.importers.draft import refused
+from trainer.config.importers.simpletuner.datasets.entry import Entry
+
+MASKS = ("mask", "segmentation")
+STRICT = ("reference_strict",)
+GENERATORS = {
+    **dict.fromkeys(("superresolution", "super_resolution", "lowres"), "low_resolution"),
+    **dict.fromkeys(("jpeg_artifacts", "jpeg", "compression"), "jpeg"),
+    **dict.fromkeys(("random_masks", "masks", "inpainting"), "random_masks"),
+    **dict.fromkeys(("canny", "edges"), "canny"),
+    **dict.fromkeys(("depth", "depth_map", "depth_midas"), "depth"),
+    "i2v_first_frame": "first_frame",
+}
+OPTIONS: dict[str, dict[str, str]] = {
+    "low_resolution": {
+        n: n
+        for n in ("downscale_factor", "blur_radius", "blur_type", "noise_level", "jpeg_quality")
+    },
+    "jpeg": {
+        n: n
+        for n in (
+            *("quality_mode", "quality", "quality_range", "quality_list"),
+            *("compression_rounds", "round_quality_decay"),
+        )
+    },
+    "random_masks": {
+        **{n: n for n in ("mask_types", "min_coverage", "max_coverage", "min_masks", "max_masks")},
+        "edge_feather": "feather",
+        "invert_mask": "invert",
+    },
+    "canny": {
+        "low": "low",
+        "low_threshold": "low",
+        "high": "high",
+        "high_threshold": "high",
+    },
+    "depth": {},
+    "first_frame": {},
+}
+
+
+def role_of(entry: Entry) -> str:
+    """Role of a partner dataset: a mask acts on the loss, everything else is looked at."""
+    kind = entry.read("conditioning_type", "text", "controlnet")
+    role = "mask" if kind in MASKS else "conditioning"
+    entry.source.mapped("conditioning_type", f"{entry.path}.role")
+    return role
+
+
+def partners(entry: Entry, others: dict[str, Entry]) -> None:
+    """The partners of an entry of samples."""
+    wanted = [str(i) for i in values.texts(entry.source.value("conditioning_data")) or []]
+    count = 0
+    for name in dict.fromkeys([*wanted, *_linked_back(entry, others)]):
+        partner = others.get(name)
+        if partner is None or not partner.is_partner:
+            entry.refuse("conditioning_data", f"there is no conditioning dataset {name!r}")
+        elif _useless(entry, partner):
+            entry.source.unsupported("conditioning_data", _useless(entry, partner))
+            partner.source.unsupported("source_dataset_id", _useless(entry, partner))
+        else:
+            count = _link(entry, partner, count)
+    entry.source.mapped("conditioning_data", f"{entry.path}.conditioning")
+    _made(entry, count)
+
+
+def _linked_back(entry: Entry, others: dict[str, Entry]) -> list[str]:
+    own = entry.read("id", "text")
+    return [i for i, o in others.items() if own and o.read("source_dataset_id", "text") == own]
+
+
+def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
+    """Why a partner would not be used; empty when it would."""
+    facts = entry.run.facts
+    role = partner.role if partner is not None else makes
+    if role == "conditioning" and facts and "conditioning" not in facts.supports:
+        return f"{facts.display_name} does not look at conditioning pictures here"
+    if role == "mask" and entry.role == "eval":
+        return "a held-out loss is measured on whole pictures"
+    return ""
+
+
+def looked_at(entry: Entry) -> bool:
+    """Whether the family makes use of a partner dataset at all."""
+    return not _useless(entry, entry)
+
+
+def _link(entry: Entry, partner: Entry, count: int) -> int:
+    key = f"conditioning[{count}]"
+    entry.set(f"{key}.dataset", partner.id)
+    kind = partner.read("conditioning_type", "text", "controlnet")
+    if partner.role == "conditioning" and kind not in STRICT:
+        entry.set(f"{key}.match", "loose")
+    if kind == "segmentation":
+        entry.set(f"{key}.options", {"segmentation": True})
+    partner.source.mapped("source_dataset_id", f"{entry.path}.{key}.dataset")
+    return count + 1
+
+
+def _made(entry: Entry, count: int) -> None:
+    """Partners that are made from their samples."""
+    names = [n for n in entry.source.names() if n.startswith("conditioning")]
+    blocks = dict.fromkeys(
+        n.rpartition(".")[0] for n in names if n.startswith(("conditioning[", "conditioning."))
+    )
+    for block in blocks:
+        if "." in block:  # a table inside a generator
+            continue
+        kind = GENERATORS.get(str(entry.read(f"{block}.type", "text", "")).strip().lower())
+        makes = "mask" if kind == "random_masks" else "conditioning"
+        if kind is None:
+            entry.refuse(f"{block}.type", "it cannot be made here")
+        elif why := _useless(entry, None, makes):
+            entry.source.unsupported(f"{block}.type", why)
+            kind = None
+        if kind is None:
+            entry.ignore((block,), "its partners are not made here")
+            continue
+        key = f"conditioning[{count}]"
+        entry.put(f"{block}.type", f"{key}.generate", kind)
+        _options(entry, block, key, kind)
+        count += 1
+
+
+def _options(entry: Entry, block: str, key: str, kind: str) -> None:
+    options: dict[str, Any] = {}
+    for name, ours in OPTIONS[kind].items():
+        full = f"{block}.{name}"
+        if not entry.given(full):
+            continue
+        value = _plain(entry.source.value(full))
+        if refused(f"{entry.path}.{key}.options", {ours: value}):
+            entry.refuse(full, "it cannot be read")
+            continue
+        options[ours] = value
+        entry.source.mapped(full, f"{entry.path}.{key}.options.{ours}")
+    if kind == "low_resolution" and entry.read(f"{block}.add_noise", "bool", True) is False:
+        options["noise_level"] = 0.0
+    entry.source.mapped(f"{block}.add_noise", f"{entry.path}.{key}.options.noise_level")
+    if options:
+        entry.set(f"{key}.options", options)
+    for name in entry.source.open_names():
+        if name.startswith(f"{block}."):
+            entry.source.unsupported(name, f"{kind} has no such option here")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and booleans as such, also when they are written as text."""
+    if isinstance(value, str):
+        number = values.number(value)
+        return number if number is not None else value
+    return value
