@@ -21,6 +21,7 @@ NEGATED = {
     "vae_cache_preprocess": "vae_cache_ondemand",
 }
 LEFTOVERS = {
+    "trainer_extra_args": "its flags are listed one by one",
     "__disabled_fields__": "a note of the web interface",
     "__active_tab__": "a note of the web interface",
     "ez_model_type": "a note of the web interface",

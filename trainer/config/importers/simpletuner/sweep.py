@@ -13,6 +13,7 @@ from trainer.config.importers.simpletuner.translation import Translation
 from trainer.config.suggest import nearest
 
 MAY_BE_EMPTY = {"validation_negative_prompt", "hub_model_id"}
+UNKNOWN = "SimpleTuner has no option of this name"
 _OFF = "it is so here anyway"
 
 
@@ -60,14 +61,12 @@ def _foreign(t: Translation, name: str) -> None:
     note = names.LEFTOVERS.get(name) or names.REMOVED.get(name)
     if note is None and name.startswith(names.OWN_VARIABLES):
         note = "a variable of SimpleTuner's own process"
-    if note is None and name == "TRAINER_EXTRA_ARGS":
-        note = "its flags are listed one by one"
     if note is not None:
         t.source.ignored(name, note)
         return
     near = nearest(name, OPTIONS)
     hint = f"; did you mean {near[0]}?" if near else ""
-    t.source.unsupported(name, f"SimpleTuner has no option of this name{hint}")
+    t.source.unsupported(name, f"{UNKNOWN}{hint}")
     item = t.source.item(name)
     assert item is not None
     t.tell(

@@ -41,6 +41,7 @@ def datasets(t: Translation, file: DatasetFile | None) -> tuple[list[Ledger], li
     for entry in ours:
         if not entry.is_partner:
             partners.partners(entry, by_id)
+    partners.masks(t, ours)
     captions_.write(t, found)
     share.mixing(t, ours)
     media.shared_audio(t, {e.kind for e in ours})
@@ -118,14 +119,10 @@ def _partner(entry: Entry) -> None:
     """Pictures that are cut as their samples, unless they have a size of their own."""
     if not partners.looked_at(entry):
         entry.set("enabled", False, "the family does not look at conditioning pictures here")
-    if entry.read("conditioning_type", "text", "controlnet") not in (
-        "controlnet",
-        "reference_loose",
-    ):
+    if partners.has_own_size(entry):
+        geometry.geometry(entry)
+    else:
         names = ("resolution", "resolution_type", "crop", "crop_style", "crop_aspect")
         entry.ignore(names, "partners are cut exactly as their samples")
-    else:
-        geometry.geometry(entry)
     note = "partners have the captions and the share of their samples"
     entry.ignore(("caption_strategy", "instance_prompt", "repeats", "probability"), note)
-    entry.ignore(("source_dataset_id",), "the dataset that it names is not there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, sqrt
+from math import floor, sqrt
 from typing import Any
 
 from trainer.config.importers import values
@@ -13,6 +13,11 @@ UNITS = {"pixel": "px", "area": "mp", "pixel_area": "px2"}
 _CROPS = ("crop_style", "crop_aspect", "crop_aspect_buckets")
 _LIMITS = ("minimum_image_size", "maximum_image_size", "target_downsample_size")
 _ASPECTS = {"minimum_aspect_ratio": "min_aspect", "maximum_aspect_ratio": "max_aspect"}
+
+
+def is_size(value: float | None) -> bool:
+    """Whether a number can be a size, in pixels or megapixels."""
+    return value is not None and 0 < value < 100_000
 
 
 def size_text(value: float, unit: str) -> str:
@@ -28,7 +33,7 @@ def shared_size(t: Translation) -> None:
         t.refuse("resolution_type", f"it is none of {', '.join(UNITS)}")
         unit = "pixel_area"
     value = t.read("resolution", "float")
-    if value > 0 and t.put("resolution", "data.defaults.resolution", size_text(value, unit)):
+    if is_size(value) and t.put("resolution", "data.defaults.resolution", size_text(value, unit)):
         t.source.mapped("resolution_type", "data.defaults.resolution")
     else:
         t.refuse("resolution", "it is not a size")
@@ -71,7 +76,7 @@ def _own_unit(entry: Entry) -> str:
 def _resolution(entry: Entry, unit: str) -> None:
     value = entry.read("resolution", "float")
     value = entry.run.read("resolution", "float") if value is None else value
-    if value <= 0:
+    if not is_size(value):
         entry.refuse("resolution", "it is not a size")
         return
     entry.put("resolution", "resolution", size_text(value, unit))
@@ -141,7 +146,7 @@ def _settle(entry: Entry, own: bool, name: str, key: str, note: str) -> None:
 def _least(entry: Entry, unit: str, square: bool) -> None:
     """The least size as a short edge in pixels."""
     value, own = _limit(entry, "minimum_image_size")
-    if value is None or value <= 0 or not isfinite(value):
+    if value is None or not is_size(value):
         return
     if unit == "area" and value > 5:
         reason = "SimpleTuner refuses more than 5 megapixels"
@@ -163,7 +168,7 @@ def _downsample(entry: Entry, unit: str) -> None:
         note = "it has no effect without crop"
         entry.ignore(("maximum_image_size", "target_downsample_size"), note)
         return
-    if above is None or to is None or min(above, to) <= 0:
+    if above is None or to is None or not (is_size(above) and is_size(to)):
         return
     note = "SimpleTuner applies it to every picture that is not of the training size"
     entry.set("downsample.above", size_text(above, unit), note)

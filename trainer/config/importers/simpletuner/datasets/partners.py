@@ -11,9 +11,10 @@ from typing import Any
 from trainer.config.importers import values
 from trainer.config.importers.draft import refused
 from trainer.config.importers.simpletuner.datasets.entry import Entry
+from trainer.config.importers.simpletuner.translation import Translation
+from trainer.config.keys import all_keys
 
 MASKS = ("mask", "segmentation")
-STRICT = ("reference_strict",)
 GENERATORS = {
     **dict.fromkeys(("superresolution", "super_resolution", "lowres"), "low_resolution"),
     **dict.fromkeys(("jpeg_artifacts", "jpeg", "compression"), "jpeg"),
@@ -66,9 +67,9 @@ def partners(entry: Entry, others: dict[str, Entry]) -> None:
         partner = others.get(name)
         if partner is None or not partner.is_partner:
             entry.refuse("conditioning_data", f"there is no conditioning dataset {name!r}")
-        elif _useless(entry, partner):
-            entry.source.unsupported("conditioning_data", _useless(entry, partner))
-            partner.source.unsupported("source_dataset_id", _useless(entry, partner))
+        elif why := _useless(entry, partner):
+            entry.source.unsupported("conditioning_data", why)
+            partner.source.unsupported("source_dataset_id", why)
         else:
             count = _link(entry, partner, count)
     entry.source.mapped("conditioning_data", f"{entry.path}.conditioning")
@@ -86,9 +87,34 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
     role = partner.role if partner is not None else makes
     if role == "conditioning" and facts and "conditioning" not in facts.supports:
         return f"{facts.display_name} does not look at conditioning pictures here"
+    if partner is not None and entry.run.draft.get(f"{partner.path}.enabled") is False:
+        return f"{partner.id} is disabled"
     if role == "mask" and entry.role == "eval":
         return "a held-out loss is measured on whole pictures"
     return ""
+
+
+def masks(t: Translation, entries: list[Entry]) -> None:
+    """How often masks act, and partners that found no samples."""
+    name, path = "masked_loss_probability", "loss.mask.probability"
+    used = [e for e in entries if e.role == "mask" and t.draft.get(f"{e.path}.enabled") is not False]
+    drawn = [e for e in used if e.read("conditioning_type", "text") == "segmentation"]
+    if not drawn:
+        t.source.ignored(name, "it acts on masks of type segmentation only")
+    elif path in all_keys():
+        t.carry(name, path, "float", float)
+    elif t.read(name, "float") == 1:
+        t.source.ignored(name, "masks always act here")
+    t.source.unsupported(name, "masks always act here")
+    for entry in entries:
+        if entry.is_partner:
+            entry.source.ignored("source_dataset_id", "the dataset that it names is not there")
+
+
+def has_own_size(entry: Entry) -> bool:
+    """Whether a partner is not cut as its sample."""
+    kind = entry.read("conditioning_type", "text", "controlnet")
+    return kind in ("controlnet", "reference_loose")
 
 
 def looked_at(entry: Entry) -> bool:
@@ -99,10 +125,9 @@ def looked_at(entry: Entry) -> bool:
 def _link(entry: Entry, partner: Entry, count: int) -> int:
     key = f"conditioning[{count}]"
     entry.set(f"{key}.dataset", partner.id)
-    kind = partner.read("conditioning_type", "text", "controlnet")
-    if partner.role == "conditioning" and kind not in STRICT:
+    if has_own_size(partner):
         entry.set(f"{key}.match", "loose")
-    if kind == "segmentation":
+    if partner.read("conditioning_type", "text") == "segmentation":
         entry.set(f"{key}.options", {"segmentation": True})
     partner.source.mapped("source_dataset_id", f"{entry.path}.{key}.dataset")
     return count + 1

@@ -65,7 +65,7 @@ LOSS: dict[str, Rule] = {
     "snr_weight": lacking("the loss has no global factor", 1.0, families=UNET),
     "use_soft_min_snr": dropped(_NEVER_READ),
     "soft_min_snr_sigma_data": dropped(_NEVER_READ),
-    "masked_loss_probability": lacking("a mask of a sample always acts", 1.0),
+    "masked_loss_probability": handled(1.0),
 }
 
 
