@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trainer import catalog
 from trainer.config.importers.simpletuner.translation import Translation
 
 _FLOW_SNR = "SimpleTuner's width grows with the noise, by a defect; here it falls"
@@ -86,6 +87,11 @@ def loss(t: Translation) -> None:
 def ema(t: Translation) -> None:
     if not t.read("use_ema", "bool"):
         t.ignore(["use_ema"], "it is off, as it is here")
+        t.ignore(["ema_decay", "ema_update_interval"], "it has no effect without use_ema")
+        return
+    entry = catalog.OPTIMIZERS.get(t.draft.get("optimizer.name") or "")
+    if entry is not None and entry.self_averaging:
+        t.refuse("use_ema", "a schedule-free optimiser averages the weights itself")
         t.ignore(["ema_decay", "ema_update_interval"], "it has no effect without use_ema")
         return
     t.put("use_ema", "ema.enabled", True, note="kept in fp32 here")
