@@ -6,6 +6,7 @@ stdout; then the report goes where it does not get in its way.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,8 @@ def import_(
         narrate.report(imported.findings)
         narrate.say(f"{counts(imported.keys)}; {summary(imported.findings)}")
     else:
-        output.table("import/1", imported.keys, KEY_COLUMNS, id="key")
+        rows = [asdict(record) for record in imported.keys]
+        output.table("import/1", rows, KEY_COLUMNS, id="key")
     if at_or_above(imported.findings, "error"):
         raise CliError(narrate.FINDINGS)
 

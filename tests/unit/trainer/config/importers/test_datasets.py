@@ -182,7 +182,9 @@ CASES = [
         "one prompt",
         {"caption_strategy": "instanceprompt", "instance_prompt": "a photo of sks"},
         {},
-        defaults={"caption": {"source": "instanceprompt", "prompt": "a photo of sks", "dropout": 0.1}},
+        defaults={
+            "caption": {"source": "instanceprompt", "prompt": "a photo of sks", "dropout": 0.1}
+        },
     ),
     Case(
         "prompt of the run in front",

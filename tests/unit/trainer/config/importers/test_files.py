@@ -202,7 +202,9 @@ def test_only_a_dataset_file(root: Path) -> None:
         ({}, ["."], "IMP002"),
     ],
 )
-def test_what_cannot_be_imported(root: Path, files: dict[str, str], named: list[str], code: str) -> None:
+def test_what_cannot_be_imported(
+    root: Path, files: dict[str, str], named: list[str], code: str
+) -> None:
     """One finding that says why, never a traceback."""
     for name, text in files.items():
         write(root, name, text)

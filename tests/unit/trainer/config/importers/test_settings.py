@@ -134,7 +134,11 @@ CASES = [
     ),
     # --- length and batch
     flux("epochs", {"max_train_steps": 0, "num_train_epochs": 7}, {"train.epochs": 7}),
-    flux("epochs by default", {"max_train_steps": None, "num_train_epochs": None}, {"train.epochs": 1}),
+    flux(
+        "epochs by default",
+        {"max_train_steps": None, "num_train_epochs": None},
+        {"train.epochs": 1},
+    ),
     flux(
         "both lengths",
         {"num_train_epochs": 3},
@@ -283,7 +287,9 @@ CASES = [
         {"loss_type": "huber", "huber_c": 0.2},
         {"loss.kind": "huber", "loss.huber.c": 0.2, "loss.huber.schedule": "snr"},
     ),
-    flux("huber settings without it", {"huber_c": 0.2}, {"loss": None}, keys={"huber_c": "ignored"}),
+    flux(
+        "huber settings without it", {"huber_c": 0.2}, {"loss": None}, keys={"huber_c": "ignored"}
+    ),
     sdxl("min-SNR", {"snr_gamma": "5.0"}, {"loss.snr.gamma": 5.0}),
     sdxl(
         "segmented times",
@@ -364,7 +370,11 @@ CASES = [
     # --- the rest of the run
     flux(
         "checkpoints",
-        {"checkpointing_steps": 200, "checkpoints_total_limit": 2, "resume_from_checkpoint": "latest"},
+        {
+            "checkpointing_steps": 200,
+            "checkpoints_total_limit": 2,
+            "resume_from_checkpoint": "latest",
+        },
         {"checkpoint.every_steps": 200, "checkpoint.keep": 2, "checkpoint.resume": "auto"},
     ),
     flux(

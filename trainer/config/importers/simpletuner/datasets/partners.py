@@ -97,7 +97,9 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
 def masks(t: Translation, entries: list[Entry]) -> None:
     """How often masks act, and partners that found no samples."""
     name, path = "masked_loss_probability", "loss.mask.probability"
-    used = [e for e in entries if e.role == "mask" and t.draft.get(f"{e.path}.enabled") is not False]
+    used = [
+        e for e in entries if e.role == "mask" and t.draft.get(f"{e.path}.enabled") is not False
+    ]
     drawn = [e for e in used if e.read("conditioning_type", "text") == "segmentation"]
     if not drawn:
         t.source.ignored(name, "it acts on masks of type segmentation only")
