@@ -69,6 +69,10 @@ class Ledger:
         item = self.item(name)
         return item.where if item else ""
 
+    def items(self) -> list[Item]:
+        """All items, in the order of the source."""
+        return list(self._items)
+
     def names(self) -> list[str]:
         return list(self._by_name)
 

@@ -43,7 +43,7 @@ def import_simpletuner(
     target = out.absolute().parent if out else (base_dir or Path.cwd())
     sources = read_sources(paths, target, env)
     source = Ledger(sources.run.items if sources.run else [])
-    t = Translation(source, Draft(), Places(sources.folder, target))
+    t = Translation(source, Draft(), Places(sources.folder, target), env)
     t.findings += sources.findings
     batch_ = _settings(t, sources)
     ledgers, entries = datasets(t, sources.datasets)

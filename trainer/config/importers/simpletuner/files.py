@@ -38,7 +38,7 @@ def read_file(path: Path) -> tuple[RunFile | DatasetFile, list[Finding]]:
     content, name = _text(path), str(path)
     if path.suffix == ".env":
         items, told = envfile.parse(content, name)
-        return RunFile(path, items), told
+        return RunFile(path, [*_shared_items(path), *items]), told
     if path.suffix == ".toml":
         data, lines = _toml(content, name)
         return RunFile(path, _options(data, lines, name)), []
@@ -48,6 +48,14 @@ def read_file(path: Path) -> tuple[RunFile | DatasetFile, list[Finding]]:
     if isinstance(data, dict):
         return RunFile(path, _options(data, lines, name)), told
     raise no_source(f"{path} is neither a configuration nor a list of datasets", "", path)
+
+
+def _shared_items(path: Path) -> list[Item]:
+    """Items of `config/config.env`, which SimpleTuner reads before `config/NAME/config.env`."""
+    shared = path.absolute().parent.parent / path.name
+    if path.name != "config.env" or shared.parent.name != "config" or not shared.is_file():
+        return []
+    return envfile.parse(_text(shared), str(shared))[0]
 
 
 def _toml(content: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:

@@ -13,6 +13,7 @@ from trainer.config.positions import json_lines
 from trainer.errors import ConfigError
 from trainer.findings import Finding, finding
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 
 
@@ -42,7 +43,20 @@ def parse(text: str, name: str) -> tuple[Any, dict[str, int], list[Finding]]:
                 level="warn",
             )
         )
+    if _SURROGATE.search(text):
+        data = _whole(data)
     return data, json_lines(text), told
+
+
+def _whole(value: Any) -> Any:
+    """The data without halves of surrogate pairs, which no file could hold."""
+    if isinstance(value, dict):
+        return {_whole(k): _whole(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def broken(where: str, why: str) -> ConfigError:

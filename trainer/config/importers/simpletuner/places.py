@@ -21,17 +21,19 @@ class Places:
     target: Path
 
     def found(self, text: str) -> Path:
-        """Where a path of the source leads: the first place above the file where it exists."""
+        """Where a path of the source leads: the nearest place where it exists, going upwards."""
         path = _expanded(text)
         if path.is_absolute():
             return path
-        above = (self.source, *self.source.parents)
-        tails = [text, text.removeprefix("config/")] if text.startswith(_EXAMPLES) else [text]
-        for tail in tails:
-            for folder in above:
-                if _exists(folder / tail):
-                    return folder / tail
-        return self._root() / path
+        above = self._above()
+        for folder in above:
+            if _exists(folder / text):
+                return folder / text
+        if text.startswith(_EXAMPLES):  # lies beside the imported example, wherever that is
+            for folder in (self.source, *self.source.parents[:2]):
+                if _exists(found := folder / text.removeprefix(_EXAMPLES)):
+                    return found
+        return above[-1] / path
 
     def written(self, text: str) -> str:
         """The path as the job must write it: unchanged where that leads to the same place."""
@@ -47,12 +49,11 @@ class Places:
         local = text.startswith((".", "/", "~")) or _exists(self.found(text))
         return self.written(text) if local else text
 
-    def _root(self) -> Path:
-        """The folder that holds `config`, else the one of the file."""
-        for folder in (self.source, *self.source.parents):
-            if folder.name == "config":
-                return folder.parent
-        return self.source
+    def _above(self) -> list[Path]:
+        """The folders from the file's own up to the one that holds `config`, else just its own."""
+        folders = [self.source, *self.source.parents]
+        names = [folder.name for folder in folders]
+        return folders[: names.index("config") + 2] if "config" in names else folders[:1]
 
 
 def _expanded(text: str) -> Path:

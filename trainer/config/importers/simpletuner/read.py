@@ -7,13 +7,13 @@ is a run configuration, whose `data_backend_config` names the dataset file unles
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trainer.config.importers.ledger import Item
+from trainer.config.importers.simpletuner.environment import filled
 from trainer.config.importers.simpletuner.files import DatasetFile, RunFile, no_source, read_file
 from trainer.config.importers.simpletuner.places import Places
 from trainer.config.importers.values import structure, text
@@ -21,7 +21,6 @@ from trainer.errors import ConfigError
 from trainer.findings import Finding, finding
 
 RUN_NAMES = ("config.json", "config.toml", "config.env")
-_PLACEHOLDER = re.compile(r"\{env:(\w+)\}")
 
 
 @dataclass(slots=True)
@@ -121,22 +120,10 @@ def _only(present: Any, new: Any) -> Any:
 
 def _filled(item: Item, env: Mapping[str, str], told: list[Finding]) -> Item:
     """The item with `{env:NAME}` replaced by the variable's present value."""
-    if not isinstance(item.value, str) or not (wanted := _PLACEHOLDER.findall(item.value)):
+    if not isinstance(item.value, str):
         return item
-    missing = [name for name in wanted if name not in env]
-    for name in missing:
-        told.append(
-            finding(
-                "IMP012",
-                f"{item.key}: the environment variable {name} is not set",
-                where=item.where,
-                fix="set it and import again, or write the value into the job file",
-                level="warn",
-            )
-        )
-    value = _PLACEHOLDER.sub(lambda m: env.get(m[1], m[0]), item.value)
-    note = f"with the present value of {', '.join(n for n in wanted if n in env)}"
-    return replace(item, value=value, note=item.note if missing else note)
+    value, wanted = filled(item.value, env, item.key, item.where, told)
+    return replace(item, value=value, note=wanted or item.note)
 
 
 def _named_datasets(sources: Sources, run: RunFile, places: Places) -> None:

@@ -14,6 +14,7 @@ from trainer.config.suggest import nearest
 
 MAY_BE_EMPTY = {"validation_negative_prompt", "hub_model_id"}
 UNKNOWN = "SimpleTuner has no option of this name"
+DECISIVE = ("control", "controlnet", "distillation_method", "refiner_training")
 _OFF = "it is so here anyway"
 
 
@@ -42,6 +43,14 @@ def _settle(t: Translation, name: str, rule: Rule) -> None:
             t.source.ignored(name, _OFF)
         else:
             t.source.unsupported(name, rule.why)
+            if name in DECISIVE:
+                t.tell(
+                    "IMP007",
+                    f"{name}: {rule.why}",
+                    about=name,
+                    why="the job trains something else without it",
+                    fix="only go on if an ordinary adapter or model is meant",
+                )
     elif rule.how == "direct":
         value = values.read(t.source.value(name), rule.kind)
         if value is None:

@@ -6,7 +6,7 @@ schema and says what became of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Translation:
     source: Ledger
     draft: Draft
     places: Places
+    env: Mapping[str, str] = field(default_factory=dict)
     family: str = ""
     findings: list[Finding] = field(default_factory=list)
     defaults: list[Default] = field(default_factory=list)

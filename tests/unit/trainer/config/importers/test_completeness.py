@@ -29,8 +29,11 @@ VALUES = st.one_of(
     st.floats(),
     st.text(max_size=12),
     st.sampled_from(
-        ["true", "False", "1e-4", "None", "lora", "flux", "sdxl", "cosine", "area", "1024x768"]
-        + ["[1, 2]", '{"a": 1}', "{env:HOME}", "textfile", "parquet", "aws", "random", "latest"]
+        [
+            *("true", "False", "1e-4", "None", "lora", "flux", "sdxl", "cosine", "area"),
+            *("1024x768", "[1, 2]", '{"a": 1}', "{env:HOME}", "textfile", "parquet", "aws"),
+            *("random", "latest"),
+        ]
     ),
     st.lists(st.integers() | st.text(max_size=3), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),

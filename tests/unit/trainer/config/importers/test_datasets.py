@@ -331,10 +331,11 @@ def test_secrets_stay_out_of_the_job(run: Run) -> None:
     """Neither in the file nor in the report; where they belong is told."""
     secrets = {"aws_access_key_id": "AKIA123", "aws_secret_access_key": "s3cr3t"}
     entry = {"id": "a", "type": "aws", "aws_bucket_name": "b", "caption_strategy": "textfile"}
-    imported = run(datasets=[entry | secrets])
+    entry |= {"aws_session_token": "{env:TOKEN}"}
+    imported = run(datasets=[entry | secrets], env={"TOKEN": "s3cr3t"})
     everything = imported.text + str(imported.document()) + str(imported.findings)
     assert not any(secret in everything for secret in secrets.values())
-    assert codes(imported, "info").count("IMP009") == 2
+    assert codes(imported, "info").count("IMP009") == 3
     assert "AWS_SECRET_ACCESS_KEY" in notes(imported)["datasets[0].aws_secret_access_key"]
 
 
@@ -453,8 +454,11 @@ def test_placeholders_are_filled_in(run: Run, root: Path) -> None:
     """In the texts of an entry."""
     (root / "sets").mkdir()
     (root / "sets" / "flux-pictures").mkdir()
-    imported = run(datasets=[PICTURES | {"instance_data_dir": "sets/{model_family}-{id}"}])
+    entry = PICTURES | {"instance_data_dir": "{env:HERE}/{model_family}-{id}"}
+    imported = run(datasets=[entry], env={"HERE": "sets"})
     assert job(imported, "data.datasets[0].path") == "sets/flux-pictures"
+    assert "HERE" in notes(imported)["datasets[0].instance_data_dir"]
+    assert "IMP012" in codes(run(datasets=[entry]), "warn")
 
 
 def test_an_image_family_cannot_train_videos(run: Run) -> None:

@@ -75,6 +75,18 @@ def test_an_environment_file(root: Path) -> None:
     assert codes(imported, "warn").count("IMP003") == 1  # the line with `if`
 
 
+def test_the_environment_file_of_a_named_environment(root: Path) -> None:
+    """The shared one is read before it, and loses."""
+    (root / "config" / "mine").mkdir()
+    write(root, "config/config.env", ENV)
+    write(root, "config/mine/config.env", "export MAX_NUM_STEPS=77\n")
+    write(root, "config/multidatabackend.json", [PICTURES])
+    imported = read(root, "config/mine")
+    assert job(imported, "train") == {"steps": 77, "batch_size": 2}
+    outcomes = [k.status for k in imported.keys if k.key == "MAX_NUM_STEPS"]
+    assert outcomes == ["ignored", "mapped"]
+
+
 def test_bitfit_of_an_environment_file(root: Path) -> None:
     """One variable stands for an option with a value."""
     write(root, "config/config.env", f"{ENV}export USE_BITFIT=true\n")
@@ -141,6 +153,16 @@ def test_commas_and_slashes_inside_of_texts_stay(root: Path) -> None:
     assert job(read(root, "config"), "validation.prompts") == [prompt]
 
 
+def test_half_a_surrogate_pair_is_replaced(root: Path) -> None:
+    """It can be written in JSON, but in no other file."""
+    config = json.dumps(options(validation_prompt="cat")).replace("cat", "c\\ud800t")
+    write(root, "config/config.json", config)
+    write(root, "config/multidatabackend.json", [PICTURES])
+    imported = read(root, "config")
+    assert job(imported, "validation.prompts") == ["c\ufffdt"]
+    imported.text.encode()
+
+
 def test_configuration_and_datasets_named_apart(root: Path) -> None:
     """Two files, in either order."""
     write(root, "a.json", options())
@@ -161,6 +183,17 @@ def test_a_dataset_file_that_is_named_by_the_configuration(root: Path) -> None:
     imported = read(root, "config/mine")
     assert job(imported, "data.datasets[0].id") == "pictures"
     assert statuses(imported)["data_backend_config"] == "mapped"
+
+
+def test_the_examples_of_the_source_name_files_beside_them(root: Path) -> None:
+    """Wherever the tree of examples was copied to."""
+    (root / "examples" / "cats").mkdir(parents=True)
+    write(root, "examples/sets.json", [PICTURES | {"instance_data_dir": "../../pictures"}])
+    config = options(data_backend_config="config/examples/sets.json")
+    write(root, "examples/cats/config.json", config)
+    imported = read(root, "examples/cats")
+    assert job(imported, "data.datasets[0].id") == "pictures"
+    assert job(imported, "data.datasets[0].path") == str(root / "pictures")
 
 
 def test_datasets_that_stand_in_the_configuration(run: Run) -> None:

@@ -427,6 +427,13 @@ CASES = [
         },
     ),
     flux(
+        "what decides what is trained",
+        {"controlnet": True, "distillation_method": "lcm"},
+        {},
+        keys={"controlnet": "unsupported", "distillation_method": "unsupported"},
+        errors=["IMP007", "IMP007"],
+    ),
+    flux(
         "empty values",
         {"lycoris_config": "", "validation_prompt": "None"},
         {"validation": None},

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from trainer.config.importers.ledger import Ledger
+from trainer.config.importers.ledger import Item, Ledger
 from trainer.config.importers.simpletuner.datasets import captions as captions_
 from trainer.config.importers.simpletuner.datasets import geometry, media, partners, share
 from trainer.config.importers.simpletuner.datasets.entry import PARTNERS, SAMPLES, Entry, ledger
 from trainer.config.importers.simpletuner.datasets.filters import filters
 from trainer.config.importers.simpletuner.datasets.rest import settle_rest
 from trainer.config.importers.simpletuner.datasets.storage import storage
+from trainer.config.importers.simpletuner.datasets.table import SECRETS
+from trainer.config.importers.simpletuner.environment import filled
 from trainer.config.importers.simpletuner.files import DatasetFile
 from trainer.config.importers.simpletuner.translation import Translation
 
+_PLACEHOLDER = re.compile(r"\{(model_family|output_dir|id)\}")
 _KINDS = {"video": "video", "audio": "audio", "caption": "caption"}
 
 
@@ -54,8 +58,7 @@ def datasets(t: Translation, file: DatasetFile | None) -> tuple[list[Ledger], li
 
 def _opened(t: Translation, data: Any, index: int, file: DatasetFile) -> Entry:
     """An entry with its type, and its place among the datasets if it becomes one."""
-    data = _filled(data, t)
-    source = ledger(data, index, str(file.path), file.lines)
+    source = _filled(ledger(data, index, str(file.path), file.lines), t)
     entry = Entry(source, t, f"datasets[{index}]")
     if not isinstance(data, dict) or not data:
         for name in source.open_names():
@@ -72,21 +75,19 @@ def _opened(t: Translation, data: Any, index: int, file: DatasetFile) -> Entry:
     return entry
 
 
-def _filled(data: Any, t: Translation) -> Any:
-    """The entry with `{model_family}`, `{output_dir}` and `{id}` replaced in its texts."""
-    own = data.get("id", "") if isinstance(data, dict) else ""
+def _filled(source: Ledger, t: Translation) -> Ledger:
+    """The entry with its placeholders replaced; secrets stay as they are."""
+    own = str(source.value("id", ""))
     known = {"model_family": t.family, "output_dir": t.read("output_dir", "text"), "id": own}
 
-    def fill(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: fill(v) for key, v in value.items()}
-        if isinstance(value, list):
-            return [fill(v) for v in value]
-        if not isinstance(value, str):
-            return value
-        return re.sub(r"\{(model_family|output_dir|id)\}", lambda m: str(known[m[1]]), value)
+    def fill(item: Item) -> Item:
+        if not isinstance(item.value, str) or item.name in SECRETS:
+            return item
+        text = _PLACEHOLDER.sub(lambda m: str(known[m[1]]), item.value)
+        text, note = filled(text, t.env, item.key, item.where, t.findings)
+        return replace(item, value=text, note=note)
 
-    return fill(data)
+    return Ledger(fill(item) for item in source.items())
 
 
 def _id(entry: Entry, count: int) -> str:
