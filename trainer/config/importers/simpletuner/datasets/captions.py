@@ -26,7 +26,6 @@ SOURCES = {
     "huggingface": "table",
     "webshart": "json",
 }
-_BY_TYPE = {"huggingface": "huggingface", "webshart": "webshart", "csv": "csv"}
 _TABLE_COLUMNS = {
     "csv": ("csv_caption_column", ""),
     "huggingface": ("huggingface.caption_column", "huggingface.fallback_caption_column"),
@@ -64,9 +63,7 @@ class Captions:
 def captions(entry: Entry, filters: list[str]) -> Captions:
     """What a dataset of samples says about its captions."""
     found = Captions(entry)
-    run = entry.run
-    strategy = entry.read("caption_strategy", "text") or _BY_TYPE.get(entry.type)
-    strategy = (strategy or run.read("caption_strategy", "text")).strip().lower()
+    strategy = entry.caption_strategy
     only = _flag(entry, "only_instance_prompt")
     source = "instanceprompt" if only else SOURCES.get(strategy)
     if source is None:

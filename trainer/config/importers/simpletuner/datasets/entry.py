@@ -19,6 +19,7 @@ from trainer.findings import finding
 
 SAMPLES = ("image", "video", "audio", "caption", "eval")
 PARTNERS = ("conditioning",)
+_STRATEGIES = {"huggingface": "huggingface", "webshart": "webshart", "csv": "csv"}
 _DESCENDED = ("conditioning",)  # lists whose items have keys of their own
 
 
@@ -67,6 +68,12 @@ class Entry:
     @property
     def is_trained(self) -> bool:
         return self.role in ("train", "prior")
+
+    @property
+    def caption_strategy(self) -> str:
+        """Its own, else that of its type, else the run's."""
+        own = self.read("caption_strategy", "text") or _STRATEGIES.get(self.type)
+        return (own or self.run.read("caption_strategy", "text")).strip().lower()
 
     def given(self, name: str) -> bool:
         """Whether a key is there and says something."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainer.catalog.generators import GENERATORS, Option, expected, wrong_value
 from trainer.config.importers import values
-from trainer.config.importers.draft import refused
 from trainer.config.importers.simpletuner.datasets.entry import Entry
 from trainer.config.importers.simpletuner.translation import Translation
-from trainer.config.keys import all_keys
 
 MASKS = ("mask", "segmentation")
-GENERATORS = {
+MADE = {
     **dict.fromkeys(("superresolution", "super_resolution", "lowres"), "low_resolution"),
     **dict.fromkeys(("jpeg_artifacts", "jpeg", "compression"), "jpeg"),
     **dict.fromkeys(("random_masks", "masks", "inpainting"), "random_masks"),
@@ -23,31 +22,11 @@ GENERATORS = {
     **dict.fromkeys(("depth", "depth_map", "depth_midas"), "depth"),
     "i2v_first_frame": "first_frame",
 }
-OPTIONS: dict[str, dict[str, str]] = {
-    "low_resolution": {
-        n: n
-        for n in ("downscale_factor", "blur_radius", "blur_type", "noise_level", "jpeg_quality")
-    },
-    "jpeg": {
-        n: n
-        for n in (
-            *("quality_mode", "quality", "quality_range", "quality_list"),
-            *("compression_rounds", "round_quality_decay"),
-        )
-    },
-    "random_masks": {
-        **{n: n for n in ("mask_types", "min_coverage", "max_coverage", "min_masks", "max_masks")},
-        "edge_feather": "feather",
-        "invert_mask": "invert",
-    },
-    "canny": {
-        "low": "low",
-        "low_threshold": "low",
-        "high": "high",
-        "high_threshold": "high",
-    },
-    "depth": {},
-    "first_frame": {},
+RENAMED = {
+    "edge_feather": "feather",
+    "high_threshold": "high",
+    "invert_mask": "invert",
+    "low_threshold": "low",
 }
 
 
@@ -96,18 +75,14 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
 
 def masks(t: Translation, entries: list[Entry]) -> None:
     """How often masks act, and partners that found no samples."""
-    name, path = "masked_loss_probability", "loss.mask.probability"
+    name = "masked_loss_probability"
     used = [
         e for e in entries if e.role == "mask" and t.draft.get(f"{e.path}.enabled") is not False
     ]
     drawn = [e for e in used if e.read("conditioning_type", "text") == "segmentation"]
-    if not drawn:
-        t.source.ignored(name, "it acts on masks of type segmentation only")
-    elif path in all_keys():
-        t.carry(name, path, "float", float)
-    elif t.read(name, "float") == 1:
-        t.source.ignored(name, "masks always act here")
-    t.source.unsupported(name, "masks always act here")
+    if drawn:
+        t.carry(name, "loss.mask.probability", "float", float)
+    t.source.ignored(name, "it acts on masks of type segmentation only")
     for entry in entries:
         if entry.is_partner:
             entry.source.ignored("source_dataset_id", "the dataset that it names is not there")
@@ -144,8 +119,8 @@ def _made(entry: Entry, count: int) -> None:
     for block in blocks:
         if "." in block:  # a table inside a generator
             continue
-        kind = GENERATORS.get(str(entry.read(f"{block}.type", "text", "")).strip().lower())
-        makes = "mask" if kind == "random_masks" else "conditioning"
+        kind = MADE.get(str(entry.read(f"{block}.type", "text", "")).strip().lower())
+        makes = GENERATORS[kind].makes if kind else ""
         if kind is None:
             entry.refuse(f"{block}.type", "it cannot be made here")
         elif why := _useless(entry, None, makes):
@@ -161,17 +136,21 @@ def _made(entry: Entry, count: int) -> None:
 
 
 def _options(entry: Entry, block: str, key: str, kind: str) -> None:
+    """The settings of a generator, under their names here."""
+    known = GENERATORS[kind].options
     options: dict[str, Any] = {}
-    for name, ours in OPTIONS[kind].items():
-        full = f"{block}.{name}"
-        if not entry.given(full):
+    for name in [n for n in entry.source.open_names() if n.startswith(f"{block}.")]:
+        theirs = name.removeprefix(f"{block}.")
+        ours = RENAMED.get(theirs, theirs)
+        if ours not in known or not entry.given(name):
             continue
-        value = _plain(entry.source.value(full))
-        if refused(f"{entry.path}.{key}.options", {ours: value}):
-            entry.refuse(full, "it cannot be read")
+        value = _typed(entry.source.value(name), known[ours])
+        wrong = expected(known[ours]) if value is None else wrong_value(known[ours], value)
+        if wrong:
+            entry.refuse(name, f"it must be {wrong}")
             continue
         options[ours] = value
-        entry.source.mapped(full, f"{entry.path}.{key}.options.{ours}")
+        entry.source.mapped(name, f"{entry.path}.{key}.options.{ours}")
     if kind == "low_resolution" and entry.read(f"{block}.add_noise", "bool", True) is False:
         options["noise_level"] = 0.0
     entry.source.mapped(f"{block}.add_noise", f"{entry.path}.{key}.options.noise_level")
@@ -182,9 +161,10 @@ def _options(entry: Entry, block: str, key: str, kind: str) -> None:
             entry.source.unsupported(name, f"{kind} has no such option here")
 
 
-def _plain(value: Any) -> Any:
-    """Numbers and booleans as such, also when they are written as text."""
-    if isinstance(value, str):
-        number = values.number(value)
-        return number if number is not None else value
+def _typed(value: Any, option: Option) -> Any:
+    """A value that may be written as text, as the option wants it."""
+    if option.type is bool:
+        return values.boolean(value)
+    if option.type in (int, float):
+        return values.number(value)
     return value

@@ -11,7 +11,7 @@ _BACKENDS = ("discovery", "json", "filesystem", "huggingface", "webshart")
 
 def storage(entry: Entry) -> None:
     _secrets(entry)
-    if _is_table(entry):
+    if entry.caption_strategy == "parquet":
         _parquet(entry)
     elif entry.type == "local":
         _folder(entry)
@@ -34,12 +34,9 @@ def storage(entry: Entry) -> None:
     backend = entry.read("metadata_backend", "text")
     if backend in _BACKENDS:
         entry.source.ignored("metadata_backend", "what to list follows from the source")
-
-
-def _is_table(entry: Entry) -> bool:
-    """Whether a table names the files, or their captions."""
-    by_table = entry.read("metadata_backend", "text") == "parquet"
-    return by_table or entry.read("caption_strategy", "text") == "parquet"
+    elif backend == "parquet":
+        note = "all files of the source, not only those that the table lists"
+        entry.source.approximated("metadata_backend", f"{entry.path}.path", note)
 
 
 def _secrets(entry: Entry) -> None:
@@ -137,5 +134,10 @@ def _hub(entry: Entry) -> None:
 
 def _shards(entry: Entry) -> None:
     entry.put("type", "source.kind", "tar")
-    if not entry.carry("webshart.source", "source.path", "text", entry.run.places.model):
-        entry.carry("source", "source.path", "text", entry.run.places.model)
+    name = "webshart.source" if entry.given("webshart.source") else "source"
+    place = entry.read(name, "text")
+    if place is None:
+        return
+    there = "://" in place or entry.run.places.found(place).exists()
+    note = "" if there else "a folder of shards, or s3://; those of the hub are downloaded first"
+    entry.put(name, "source.path", entry.run.places.written(place), note=note, approx=not there)
