@@ -442,6 +442,31 @@ def test_partners_that_are_made(run: Run) -> None:
     assert found["datasets[0].conditioning[2].type"] == "unsupported"  # Flux does not look at it
 
 
+def test_options_of_made_partners_that_do_not_act(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not written, since lint would refuse them; a family that looks at partners."""
+    from dataclasses import replace
+
+    from trainer import catalog
+
+    facts = catalog.family_facts("flux")
+    looking = replace(facts, supports=facts.supports | {"conditioning"})
+    monkeypatch.setattr(catalog, "family_facts", lambda key: looking)
+    made = {"type": "jpeg", "quality_mode": "range", "quality": 30, "quality_range": [20, 40]}
+    control = PICTURES | {"id": "control", "dataset_type": "conditioning", "resolution": 512}
+    entry = PICTURES | {"conditioning": made, "conditioning_data": "control"}
+    imported = run(datasets=[entry, control])
+    assert job(imported, "data.datasets[0].conditioning") == [
+        {"dataset": "control", "match": "loose"},
+        {"generate": "jpeg", "options": {"quality_mode": "range", "quality_range": [20, 40]}},
+    ]
+    assert job(imported, "data.datasets[1].resolution") == "512px2"
+    assert job(imported, "data.conditioning_mix") == "random"
+    assert statuses(imported)["datasets[0].conditioning.quality"] == "ignored"
+    assert codes(imported) == []
+
+
 def test_a_held_out_dataset_is_measured(run: Run) -> None:
     """Role eval, without what belongs to training; its options act only then."""
     held_out = PICTURES | {"id": "held-out", "dataset_type": "eval", "repeats": 3}

@@ -144,6 +144,10 @@ def _options(entry: Entry, block: str, key: str, kind: str) -> None:
         ours = RENAMED.get(theirs, theirs)
         if ours not in known or not entry.given(name):
             continue
+        other, wanted = known[ours].only_with or (ours, None)
+        if other != ours and entry.read(f"{block}.{other}", "text", known[other].default) != wanted:
+            entry.source.ignored(name, f"it acts only with {other} {wanted}")
+            continue
         value = _typed(entry.source.value(name), known[ours])
         wrong = expected(known[ours]) if value is None else wrong_value(known[ours], value)
         if wrong:
