@@ -232,6 +232,23 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    # --- importers -----------------------------------------------------------------------
+    "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
+    "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
+    "kind.",
+    "IMP003": "A file of another trainer is not quite well-formed: a comma too many, a comment, a "
+    "key written twice, a line that is no assignment. It was read all the same.",
+    "IMP004": "The source has a key that its own program does not know; it has no effect there.",
+    "IMP005": "Settings of the source have no counterpart here. The report says why for each.",
+    "IMP006": "Settings of the source contradict each other.",
+    "IMP007": "A setting that decides what is trained has no counterpart here, so the job that was "
+    "written is not the run that was meant until it is chosen anew.",
+    "IMP008": "The dataset file that a run configuration names is not there.",
+    "IMP009": "A secret was left out of the job file; it belongs into the environment, or into a "
+    "profile.",
+    "IMP010": "A text such as \"False\" counts as true in the source's program.",
+    "IMP011": "Only a dataset file was given; a job needs the run configuration as well.",
+    "IMP012": "The source takes a value from an environment variable that is not set.",
     # --- data and cache ------------------------------------------------------------------
     "DAT001": "The folder of a dataset does not exist, is not a folder, or cannot be listed.",
     "DAT002": "A dataset has no usable picture. The funnel shows where they were lost: found, "

@@ -53,6 +53,7 @@ VERBS: dict[str, Entry] = {
         "config", "Effective values, their origin, and the schema.", _CONFIG, group=True
     ),
     "preset": Entry("preset", "Ready-made job files.", _CONFIG, group=True),
+    "import": Entry("imports", "Turn a SimpleTuner configuration into a job file.", _CONFIG),
     "data": Entry("data", "Look at datasets before training.", _DATA, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
     "daemon": Entry(

@@ -8,7 +8,7 @@ from pathlib import Path
 from trainer.findings import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = re.compile(r'"((?:CFG|DAT|RUN|LOR|ENV|PLN)\d{3})"')
+CODE = re.compile(r'"((?:CFG|DAT|RUN|LOR|ENV|PLN|IMP)\d{3})"')
 
 
 def used() -> dict[str, Path]:
