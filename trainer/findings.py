@@ -285,6 +285,8 @@ CODES: dict[str, str] = {
     "exist, or the hub cannot be reached.",
     "DAT032": "Addresses of a table could not be fetched; a file lists them with the reasons.",
     "DAT033": "The folder for fetched shards holds those of another table, or is in use.",
+    "DAT034": "The folder for fetched shards cannot be written, or its disk is full. Shards that "
+    "are whole are kept.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

@@ -37,6 +37,8 @@ class HubColumns:
 class HubDataset:
     """Every row of one split."""
 
+    hashed = True
+
     def __init__(
         self, wanted: Wanted, kind: Kind, columns: HubColumns, captions: CaptionColumns | None
     ) -> None:

@@ -27,6 +27,8 @@ class Objects:
     Names are keys without the folder part of the prefix, "sets/" of "sets/cats".
     """
 
+    hashed = False  # contents are named by their ETag
+
     def __init__(
         self,
         bucket: Bucket,

@@ -24,6 +24,8 @@ from trainer.data.sources.tablenames import Columns, Naming
 class Tables:
     """Every row of the tables at `path`: a file, a folder of files, or a pattern."""
 
+    hashed = True
+
     def __init__(
         self, path: str, kind: Kind, columns: Columns, captions: CaptionColumns | None
     ) -> None:

@@ -54,7 +54,7 @@ class Tars:
 
     @property
     def hashed(self) -> bool:
-        return isinstance(self._shards, LocalShards)
+        return self._shards.hashed
 
     @property
     def name(self) -> str:
