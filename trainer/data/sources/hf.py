@@ -49,8 +49,6 @@ class HubDataset:
         self._lock = threading.Lock()
         self._views: dict[tuple[str, ...], Any] = {}
 
-    hashed = True
-
     @property
     def name(self) -> str:
         subset = f"/{self._wanted.subset}" if self._wanted.subset else ""

@@ -44,8 +44,6 @@ class Objects:
         self._caption = caption
         self._suffix = suffix
 
-    hashed = False  # the content of an object is what its store says of it
-
     @property
     def name(self) -> str:
         return self._bucket.place.url(self._prefix)
