@@ -339,6 +339,8 @@ CODES: dict[str, str] = {
     "DAT097": "An overlay names samples that its dataset does not have.",
     "DAT098": "An overlay file cannot be read.",
     "DAT099": "An overlay replaces captions of a dataset that does not read captions.",
+    "DAT034": "The folder for fetched shards cannot be written, or its disk is full. Shards that "
+    "are whole are kept.",
     "DAT100": "An object of the cache is missing or damaged. It is dropped from the index, so the "
     "next start encodes it again.",
     "DAT101": "An encoder returned NaN or infinity for a sample; the sample is left out.",

@@ -22,6 +22,10 @@ class Counted:
         self.captioned: list[str] = []
 
     @property
+    def hashed(self) -> bool:
+        return self._source.hashed
+
+    @property
     def name(self) -> str:
         return self._source.name
 

@@ -37,6 +37,8 @@ class HubColumns:
 class HubDataset:
     """Every row of one split."""
 
+    hashed = True
+
     def __init__(
         self, wanted: Wanted, kind: Kind, columns: HubColumns, captions: CaptionColumns | None
     ) -> None:
@@ -46,8 +48,6 @@ class HubDataset:
         self._captions = captions
         self._lock = threading.Lock()
         self._views: dict[tuple[str, ...], Any] = {}
-
-    hashed = True
 
     @property
     def name(self) -> str:

@@ -27,6 +27,8 @@ class Objects:
     Names are keys without the folder part of the prefix, "sets/" of "sets/cats".
     """
 
+    hashed = False  # contents are named by their ETag
+
     def __init__(
         self,
         bucket: Bucket,
@@ -41,8 +43,6 @@ class Objects:
         self._kind: Kind = kind
         self._caption = caption
         self._suffix = suffix
-
-    hashed = False  # the content of an object is what its store says of it
 
     @property
     def name(self) -> str:

@@ -40,6 +40,8 @@ class Shard(NamedTuple):
 class Shards(Protocol):
     """A set of shards."""
 
+    hashed: bool  # contents are known by their bytes, not by the ETag of the shard
+
     @property
     def name(self) -> str: ...
 
@@ -60,6 +62,8 @@ class Shards(Protocol):
 
 class LocalShards:
     """A shard, a folder with shards at any depth, or a pattern as "sets/0000*.tar"."""
+
+    hashed = True
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -120,6 +124,8 @@ class LocalShards:
 
 class RemoteShards:
     """The shards of a bucket below a prefix, which may be a pattern."""
+
+    hashed = False
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
         self._bucket = bucket

@@ -24,6 +24,8 @@ from trainer.data.sources.tablenames import Columns, Naming
 class Tables:
     """Every row of the tables at `path`: a file, a folder of files, or a pattern."""
 
+    hashed = True
+
     def __init__(
         self, path: str, kind: Kind, columns: Columns, captions: CaptionColumns | None
     ) -> None:
@@ -34,8 +36,6 @@ class Tables:
         self._tables = OpenTables(path)
         self._naming = Naming(self._tables, kind, columns, path)
         self._spool = Spool(self._texts)
-
-    hashed = True
 
     @property
     def name(self) -> str:
@@ -58,8 +58,10 @@ class Tables:
             if path is None:
                 at = _Locator((rows[0] % SPACE,), file.token, file.name)
                 yield Found(name, str(at), file.stamp, caption)
-            else:
-                yield Found(name, str(_Locator(rows, path=path)), _stamp(path), caption)
+                continue
+            if caption is not None and len(rows) > 1:
+                caption = _joint_stamp([files[n] for n in {row // SPACE for row in rows}])
+            yield Found(name, str(_Locator(rows, path=path)), _stamp(path), caption)
 
     def open(self, relpath: str, locator: str) -> BinaryIO:
         at = _Locator.parse(locator)
@@ -142,6 +144,12 @@ def _opened(path: str) -> BinaryIO:
         return open(path, "rb")
     except ValueError as error:
         raise BadSample("its path is no possible one") from error
+
+
+def _joint_stamp(files: list[TableFile]) -> Stamp:
+    """Of captions that stand in these files; it changes with each."""
+    sizes, times, inodes = zip(*(file.stamp for file in files), strict=True)
+    return (sum(sizes), sum(times) % (1 << 62), sum(inodes) % (1 << 62))
 
 
 def _stamp(path: str) -> Stamp | None:

@@ -27,7 +27,7 @@ from trainer.data.sources.known import KnownShards
 from trainer.data.sources.members import Contents, Member, contents, samples
 from trainer.data.sources.names import shown
 from trainer.data.sources.ranged import RangedFile
-from trainer.data.sources.shards import LocalShards, Shard, Shards, changed, compressed
+from trainer.data.sources.shards import Shard, Shards, changed, compressed
 
 THREADS = 4  # shards whose headers are read at once
 FAULT = "!"  # begins the locator of the row that tells what is wrong with a shard
@@ -54,7 +54,7 @@ class Tars:
 
     @property
     def hashed(self) -> bool:
-        return isinstance(self._shards, LocalShards)
+        return self._shards.hashed
 
     @property
     def name(self) -> str:

@@ -220,6 +220,17 @@ def test_an_edited_caption_is_read_again(folder, database):
     assert source.opened == []
 
 
+def test_captions_of_one_picture_in_two_tables(folder, database):
+    """An edit in either is noticed."""
+    tables = folder.parent / "tables"
+    tables.mkdir()
+    for name, text in (("a", "one"), ("b", "two")):
+        (tables / f"{name}.csv").write_text(f"path,caption\n{folder}/p000.png,{text}\n")
+    assert [r.text for r in scanned(table(tables), database).values()] == [f"one{VARIANT}two"]
+    (tables / "b.csv").write_text(f"path,caption\n{folder}/p000.png,other\n")
+    assert [r.text for r in scanned(table(tables), database).values()] == [f"one{VARIANT}other"]
+
+
 # --- memory and reading --------------------------------------------------------------------------
 
 
