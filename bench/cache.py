@@ -5,11 +5,11 @@ included (budget 10 000/s). Beside it: one safetensors file per sample, and one 
 with `torch.load`, the layouts it replaces; and the warm look-up of all keys. On a busy machine
 look at the rate per CPU second.
 
-Filling is file to shard on the VAE of the demo model, batches of 8, one thread for the encoder and the rest of
-the machine for decoding and writing. Its share is encoder time / wall time (budget 0.9); both run
-in turns. "of thread" is the same in CPU time of the encoding thread, which a busy machine leaves
-alone; "CPU beside" is what the other threads used, as a part of the encoder's: below 1, a second
-core hides it.
+Filling is file to shard on the VAE of the demo model in batches of 8, one thread for the encoder
+and the rest of the machine for decoding and writing. Its share is encoder time / wall time (budget
+0.9); both run in turns. "of thread" is the same in CPU time of the encoding thread, which a busy
+machine leaves alone; "CPU beside" is what the other threads used, as a part of the encoder's:
+below 1, a second core hides it.
 
     python -m bench.cache [--entries 2000] [--pictures 160] [--size 128] [--threads 1]
 """

@@ -22,6 +22,11 @@ from trainer.runs.lock import acquire
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["cache"]:
+        from trainer.cache.verbs import main as cache
+
+        return cache(argv[1:])
     args = _arguments().parse_args(argv)
     try:
         config, effective, run = _resolve(args)
@@ -41,6 +46,7 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key"
     )
+    verbs.add_parser("cache", add_help=False, help="look into the cache and clean it")
     return parser
 
 

@@ -54,6 +54,9 @@ VERBS: dict[str, Entry] = {
     ),
     "preset": Entry("preset", "Ready-made job files.", _CONFIG, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
+    "cache": Entry(
+        "cache", "Look into the cache of encoded samples and clean it.", _HOST, group=True
+    ),
     "daemon": Entry(
         "daemon", "Start, stop and inspect the daemon of this machine.", _HOST, group=True
     ),

@@ -11,8 +11,9 @@ import numpy as np
 
 from trainer.cache.build import Progress
 from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, picture_shape
+from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
-from trainer.cache.latents import NOT_FINITE, Kept, build_latents
+from trainer.cache.latents import NOT_FINITE, build_latents
 from trainer.cache.masks import build_masks
 from trainer.cache.room import Room
 from trainer.cache.store import Store
