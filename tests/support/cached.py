@@ -62,13 +62,16 @@ def run_dir(root: Path, name: str) -> Path:
 
 
 def stored(root: Path) -> set[int]:
-    """Numbers of all entries, each read and compared."""
-    with closing(objects(root)) as store:
-        numbers = {int.from_bytes(k, "big") for (k,) in store._db.execute("SELECT key FROM blob")}
-        for number in numbers:
-            data = store.read(key(number)).data
-            assert data == raw(number, len(data)).data
-    return numbers
+    """Numbers of all entries of all stores, each read and compared."""
+    with closing(open_index(root)) as db:
+        rows = db.execute(
+            "SELECT b.key, s.kind, s.encoder FROM blob b LEFT JOIN shard s ON s.id = b.shard"
+        ).fetchall()
+    for found, kind, encoder in rows:
+        with closing(objects(root, kind, encoder)) as store:
+            data = store.read(found).data
+        assert data == raw(int.from_bytes(found, "big"), len(data)).data
+    return {int.from_bytes(found, "big") for found, _, _ in rows}
 
 
 def on_disk(root: Path) -> int:
