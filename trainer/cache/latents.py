@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from trainer.cache.build import Encoded, Keys, Progress, fill
+from trainer.cache.build import Encoded, Keys, Origins, Progress, fill
 from trainer.cache.kept import Kept
 from trainer.cache.keys import latent_key, latent_parts
 from trainer.cache.origin import Origin
@@ -41,6 +41,18 @@ def item_parts(item: Item) -> dict[str, str]:
     return latent_parts(item.content, item.placement, item.background, item.extra)
 
 
+def origins_of(items: Mapping[bytes, Item], store: Store) -> Origins:
+    """Tells of keys which samples they are, for `stune cache why`."""
+
+    def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
+        for key in keys:
+            item = items[key]
+            place = (item.source.name, item.relpath, store.kind)
+            yield Origin(*place, key, store.encoder, item_parts(item))
+
+    return origins
+
+
 def build_latents(
     missing: Mapping[bytes, Item],
     family: Family,
@@ -60,13 +72,6 @@ def build_latents(
     if not groups:
         return True
     form = kept or Kept()
-
-    def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
-        for key in keys:
-            item = missing[key]
-            place = (item.source.name, item.relpath, store.kind)
-            yield Origin(*place, key, store.encoder, item_parts(item))
-
     with ThreadPoolExecutor(READERS, "decode") as pool:
         pixels = Pixels(missing, groups, pool, MediaReader(family.device).read)
 
@@ -83,7 +88,7 @@ def build_latents(
                 on_progress=on_progress,
                 should_stop=should_stop,
                 room=room,
-                origins=origins,
+                origins=origins_of(missing, store),
             )
         finally:
             pixels.close()

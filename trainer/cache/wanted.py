@@ -2,60 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key, text_parts
-from trainer.cache.latents import item_key, item_parts
+from trainer.cache.latents import item_parts
 from trainer.cache.origin import Origin
-from trainer.cache.why import Wanted
+from trainer.cache.why import Wanted, name_of
 from trainer.config.schema.root import JobConfig
-from trainer.data.dataset import Dataset
-from trainer.data.datasets import datasets, index_of
-from trainer.data.funnel import Funnel
-from trainer.data.index import Row
-from trainer.data.table import Table, make_table
+from trainer.data.caching import open_stores
+from trainer.data.datasets import datasets
+from trainer.data.scanning import scan_all
+from trainer.data.table import Table
+from trainer.data.task import Task
 from trainer.models.base import Family
 
 
 def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wanted]:
-    """Of every dataset that holds `path`; empty when none does, or the sample is not usable."""
+    """Of every table that holds `path`, after a scan as a start of the job makes it; empty when
+    none does, since the job leaves the sample out."""
+    task = Task(config, family, root, lambda kind, **fields: None, lambda: False)
+    stores = open_stores(task)
     kept = Kept.of(config.cache, family.facts)
-    vae, text = kept.encoder(family.identity("vae")), family.identity("text")
-    about = family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype}
+    latents = family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype}
+    text, about_text = family.identity("text"), family.describe("text")
     found: list[Wanted] = []
-    for dataset in datasets(config, family.facts):
-        table = _sample(dataset, root, path)
-        for row in range(len(table) if table else 0):
-            assert table is not None
-            item = table.item(row)
-            place = (item.source.name, item.relpath)
-            latent = Origin(*place, "latents", item_key(item, vae), vae, item_parts(item))
-            found.append(Wanted(latent, about))
-            for caption in item.captions:
-                parts = text_parts(caption)
-                origin = Origin(*place, "text", text_key(caption, text), text, parts)
-                found.append(Wanted(origin, family.describe("text")))
+    for table in scan_all(task, datasets(config, family.facts)):
+        for row in _rows(table, name_of(path)):
+            for item in table.items([row]):
+                for store, key, part in stores.needs(item):
+                    place = (part.source.name, part.relpath, store.kind)
+                    origin = Origin(*place, key, store.encoder, item_parts(part))
+                    found.append(Wanted(origin, latents if store is stores.latents else {}))
+            source, relpath = table.dataset.source.name, table.relpaths[row]
+            for caption in table.captions(row):
+                key = text_key(caption, text)
+                origin = Origin(source, relpath, "text", key, text, text_parts(caption))
+                found.append(Wanted(origin, about_text))
     return found
 
 
-def _sample(dataset: Dataset, root: Path, path: Path) -> Table | None:
-    """The rows of the sample at `path`, or beside it when it is a caption file."""
-    prefix = dataset.source.name.rstrip("/") + "/"
-    text = str(path) if "://" in str(path) else str(path.absolute())
-    if not text.startswith(prefix):
-        return None
-    relpath = text.removeprefix(prefix)
-    index = index_of(root, dataset.source, dataset.kind)
-    index.scan(lambda done: None)
-    index.hash_contents(1, lambda done: None)
-    rows = list(_named(index.rows(), relpath))
-    return make_table(dataset, rows, Funnel(dataset.id, dataset.source.name))
-
-
-def _named(rows: Iterable[Row], relpath: str) -> Iterator[Row]:
+def _rows(table: Table, path: str) -> Iterator[int]:
+    """Rows of the sample at `path`, or beside it when it is a caption file."""
+    prefix = table.dataset.source.name.rstrip("/") + "/"
+    if not path.startswith(prefix):
+        return
+    relpath = path.removeprefix(prefix)
     stem = relpath.rpartition(".")[0]
-    for row in rows:
-        if row.relpath == relpath or (stem and row.relpath.rpartition(".")[0] == stem):
+    for row in range(len(table)):
+        found = table.relpaths[row]
+        if found == relpath or (stem and found.rpartition(".")[0] == stem):
             yield row

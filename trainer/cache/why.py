@@ -41,7 +41,7 @@ def why(root: Path, path: Path, wanted: Sequence[Wanted] = ()) -> list[dict[str,
     key that differ from the nearest earlier entry; None for the first), `reason`, `parts`.
     DataError (DAT109) when nothing is known of it.
     """
-    known = of_sample(root, _name(path))
+    known = of_sample(root, name_of(path))
     if not known and not wanted:
         raise DataError(
             finding(
@@ -74,7 +74,7 @@ def why(root: Path, path: Path, wanted: Sequence[Wanted] = ()) -> list[dict[str,
     return rows
 
 
-def _name(path: Path) -> str:
+def name_of(path: Path) -> str:
     """The path as the sources name it: absolute, or as given when it is a URL."""
     text = str(path)
     return text if "://" in text or text.startswith("/") else str(path.absolute())

@@ -84,11 +84,7 @@ def _text_keys(table: Table, store: Store) -> Iterator[bytes]:
 def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Table]]:
     """The stores, and the tables without the rows that cannot be encoded."""
     kept = Kept.of(task.config.cache, task.family.facts)
-    factor = task.family.facts.spatial_factor
-    stores = Stores(
-        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
-        Store(task.root, "masks", f"area{factor}"),
-    )
+    stores = open_stores(task)
     found = [survey(table, stores, task.run) for table in tables]
     shapes = shapes_of(found, stores)
     demand(Room.of(task.root, task.config.cache.max_gb), _needs(task, shapes, kept))
@@ -102,6 +98,15 @@ def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Tab
     for one in found:
         settle(one, stores)
     return stores, [_without(task, one) for one in found]
+
+
+def open_stores(task: Task) -> Stores:
+    """Where the samples of a job are kept."""
+    kept = Kept.of(task.config.cache, task.family.facts)
+    return Stores(
+        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
+        Store(task.root, "masks", f"area{task.family.facts.spatial_factor}"),
+    )
 
 
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
@@ -162,12 +167,12 @@ def _build(
         "batch_size": task.config.cache.batch_size,
         "on_progress": progress,
         "should_stop": task.should_stop,
+        "room": Room.of(task.root, task.config.cache.max_gb),
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
     else:
-        room = Room.of(task.root, task.config.cache.max_gb)
-        whole = build_latents(todo, task.family, store, kept=kept, room=room, **common)
+        whole = build_latents(todo, task.family, store, kept=kept, **common)
     if not whole:
         raise stopped()
 

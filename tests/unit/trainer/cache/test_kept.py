@@ -14,9 +14,10 @@ from trainer.cache.keys import latent_key
 from trainer.cache.latents import build_latents, item_key
 from trainer.cache.store import Store
 from trainer.config.schema.cache import CacheConfig
-from trainer.data.datasets import datasets, index_of
-from trainer.data.funnel import Funnel
-from trainer.data.table import make_table
+from trainer.data.datasets import datasets
+from trainer.data.media import MediaReader
+from trainer.data.scanning import scan_all
+from trainer.data.task import Task
 from trainer.models.base import build_family
 
 from .test_keys import BASE
@@ -95,11 +96,9 @@ def test_modes_of_a_real_autoencoder_agree(tiny_model, tmp_path, mode):
     family = build_family(
         config.model_copy(update={"model": model}), torch.device("cpu"), torch.float32
     )
-    dataset = datasets(config, family.facts)[0]
-    index = index_of(tmp_path, dataset.source, dataset.kind)
-    index.scan(lambda done: None)
-    index.hash_contents(1, lambda done: None)
-    items = list(make_table(dataset, index.rows(), Funnel("a", "a")).items())
+    task = Task(config, family, tmp_path, lambda kind, **fields: None, lambda: False)
+    (table,) = scan_all(task, datasets(config, family.facts))
+    items, reader = list(table.items()), MediaReader(torch.device("cpu"))
     kept = Kept(mode)
     store = Store(tmp_path / "cache", "latents", kept.encoder("vae"))
     keys = {item_key(item, store.encoder): item for item in items}
@@ -114,9 +113,7 @@ def test_modes_of_a_real_autoencoder_agree(tiny_model, tmp_path, mode):
     )
     family.load("vae")
     for key, item in keys.items():
-        from trainer.cache.latents import read_pixels
-
-        mean, std = family.posterior(read_pixels(item)[None])
+        mean, std = family.posterior(reader.read(item)[None])
         assert std is not None
         entry = store.get(key)
         found = drawn(entry)

@@ -23,14 +23,14 @@ def entry(number: int) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path, "latents", "vae-1-sample-fp32")
+    made = Store(tmp_path, "latents", "vae-1")
     made.put({k: entry(i) for i, k in enumerate(KEYS[:4])}, {})
     return made
 
 
 def test_entries_survive_reopening(store, tmp_path):
     """A second process sees the same tensors under the same keys."""
-    again = Store(tmp_path, "latents", "vae-1-sample-fp32")
+    again = Store(tmp_path, "latents", "vae-1")
     for number, key in enumerate(KEYS[:4]):
         assert torch.equal(again.get(key)["latent"], entry(number)["latent"])
     assert again.missing(KEYS) == KEYS[4:]
@@ -69,7 +69,7 @@ def test_lost_shard_is_noticed_at_the_next_start(store, tmp_path, damage):
         shard.unlink()
     else:
         os.truncate(shard, shard.stat().st_size - 1)
-    again = Store(tmp_path, "latents", "vae-1-sample-fp32")
+    again = Store(tmp_path, "latents", "vae-1")
     assert again.missing(KEYS[:6]) == KEYS[:5]
 
 

@@ -13,14 +13,10 @@ from tests.support.fake_family import FakeFamily, job
 from tests.support.pictures import make_folder
 from trainer.cache.kept import Kept
 from trainer.cache.keys import latent_parts, text_parts
-from trainer.cache.latents import build_latents, item_key
 from trainer.cache.store import Store
-from trainer.cache.text import build_text
 from trainer.cache.wanted import wanted
 from trainer.cache.why import FIRST, difference, why
-from trainer.data.datasets import datasets, index_of
-from trainer.data.funnel import Funnel
-from trainer.data.table import make_table
+from trainer.data.prepare import prepare
 from trainer.errors import DataError
 
 from .test_keys import BASE
@@ -33,30 +29,12 @@ def config(root: Path, *, path: str = "a", cache: dict | None = None, **data):
 
 def encode(root: Path, family: FakeFamily | None = None, **changes) -> None:
     """Scan and cache as a start does."""
-    family = family or FakeFamily()
-    chosen = config(root, **changes)
-    cache = root / "cache"
-    dataset = datasets(chosen, family.facts)[0]
-    index = index_of(cache, dataset.source, dataset.kind)
-    index.scan(lambda done: None)
-    index.hash_contents(1, lambda done: None)
-    items = list(make_table(dataset, index.rows(), Funnel("a", "a")).items())
-    quiet = {"on_progress": lambda done, total: None, "should_stop": lambda: False}
-    kept = Kept.of(chosen.cache, family.facts)
-    store = Store(cache, "latents", kept.encoder(family.identity("vae")))
-    keys = {item_key(item, store.encoder): item for item in items}
-    missing = {key: keys[key] for key in store.missing(list(keys))}
-    build_latents(missing, family, store, batch_size=2, kept=kept, **quiet)
-
-    def places(captions):
-        for item in items:
-            for caption in item.captions:
-                if caption in captions:
-                    yield caption, item.source.name, item.relpath
-
-    text = Store(cache, "text", family.identity("text"))
-    captions = {caption for item in items for caption in item.captions}
-    build_text(captions, family, text, batch_size=2, places=places, **quiet)
+    prepare(
+        config(root, **changes),
+        family or FakeFamily(),
+        on_event=lambda kind, **fields: None,
+        should_stop=lambda: False,
+    )
 
 
 @pytest.fixture
