@@ -37,16 +37,17 @@ def validation_texts(config: JobConfig) -> list[str]:
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
     """The store of all captions of the tables."""
     store = Store(task.root, "text", task.family.identity("text"))
+    for table in tables:
+        store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
+    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
+    store.reference(task.run, "validation", others)
+    # from here on nothing of it is cleared away, so what is found complete stays so
     generation = store.generation()
     todo = [table for table in tables if store.covered(digest_of(table)) is None]
     captions = {c for table in todo for row in range(len(table)) for c in table.captions(row)}
     captions.update(validation_texts(task.config))
     if any(table.dataset.caption.dropout for table in tables):
         captions.add("")
-    for table in tables:
-        store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
-    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
-    store.reference(task.run, "validation", others)
 
     def places(missing: Collection[str]) -> Iterator[tuple[str, str, str]]:
         for table in todo:
