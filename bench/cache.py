@@ -5,11 +5,11 @@ included (budget 10 000/s). Beside it: one safetensors file per sample, and one 
 with `torch.load`, the layouts it replaces; and the warm look-up of all keys. On a busy machine
 look at the rate per CPU second.
 
-Filling is file to shard on the VAE of the demo model, batches of 8, one thread for the encoder and the rest of
-the machine for decoding and writing. Its share is encoder time / wall time (budget 0.9); both run
-in turns. "of thread" is the same in CPU time of the encoding thread, which a busy machine leaves
-alone; "CPU beside" is what the other threads used, as a part of the encoder's: below 1, a second
-core hides it.
+Filling is file to shard on the VAE of the demo model in batches of 8, one thread for the encoder
+and the rest of the machine for decoding and writing. Its share is encoder time / wall time (budget
+0.9); both run in turns. "of thread" is the same in CPU time of the encoding thread, which a busy
+machine leaves alone; "CPU beside" is what the other threads used, as a part of the encoder's:
+below 1, a second core hides it.
 
     python -m bench.cache [--entries 2000] [--pictures 160] [--size 128] [--threads 1]
 """
@@ -33,14 +33,15 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.pictures import make_folder  # noqa: E402
 from trainer.cache.keys import digest  # noqa: E402
-from trainer.cache.latents import build_latents, item_key, read_pixels  # noqa: E402
+from trainer.cache.latents import build_latents, item_key  # noqa: E402
 from trainer.cache.store import Store  # noqa: E402
-from trainer.catalog import family_facts  # noqa: E402
 from trainer.config.presets import BUILT_IN  # noqa: E402
 from trainer.config.schema.root import JobConfig  # noqa: E402
-from trainer.data.datasets import datasets, index_of  # noqa: E402
-from trainer.data.funnel import Funnel  # noqa: E402
-from trainer.data.table import Item, make_table  # noqa: E402
+from trainer.data.datasets import datasets  # noqa: E402
+from trainer.data.item import Item  # noqa: E402
+from trainer.data.media import MediaReader  # noqa: E402
+from trainer.data.scanning import scan_all  # noqa: E402
+from trainer.data.task import Task  # noqa: E402
 from trainer.models.base import Family, build_family  # noqa: E402
 
 READ_BUDGET = 10_000
@@ -112,22 +113,20 @@ def items_of(root: Path, count: int, size: int) -> tuple[dict[str, Item], Family
             "train": {"steps": 1},
         }
     )
-    dataset = datasets(config, family_facts("flux"))[0]
-    index = index_of(root, dataset.source, dataset.kind)
-    index.scan(lambda done: None)
-    index.hash_contents(1, lambda done: None)
-    table = make_table(dataset, index.rows(), Funnel("a", "pictures"))
     family = build_family(config, torch.device("cpu"), torch.float32)
+    task = Task(config, family, root, lambda kind, **fields: None, lambda: False)
+    (table,) = scan_all(task, datasets(config, family.facts))
     return {item.relpath: item for item in table.items()}, family
 
 
 def filling(root: Path, count: int, size: int) -> None:
     named, family = items_of(root, count, size)
-    buckets: dict[tuple[int, int], list[Item]] = {}
+    buckets: dict[tuple[float, ...], list[Item]] = {}
     for item in named.values():
-        buckets.setdefault(item.placement.target, []).append(item)
+        buckets.setdefault(item.shape, []).append(item)
+    reader = MediaReader(torch.device("cpu"))
     batches = [
-        torch.stack([read_pixels(item) for item in items[first : first + BATCH]])
+        torch.stack([reader.read(item) for item in items[first : first + BATCH]])
         for items in buckets.values()
         for first in range(0, len(items), BATCH)
     ]

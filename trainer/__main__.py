@@ -22,6 +22,11 @@ from trainer.runs.lock import acquire
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["cache"]:
+        from trainer.cache.verbs import main as cache
+
+        return cache(argv[1:])
     args = _arguments().parse_args(argv)
     if args.verb == "data":
         from trainer.data.verbs import run as look
@@ -48,6 +53,7 @@ def _arguments() -> argparse.ArgumentParser:
     from trainer.data.verbs import add_arguments as add_data
 
     add_data(verbs)
+    verbs.add_parser("cache", add_help=False, help="look into the cache and clean it")
     return parser
 
 

@@ -246,7 +246,7 @@ CODES: dict[str, str] = {
     "IMP008": "The dataset file that a run configuration names is not there.",
     "IMP009": "A secret was left out of the job file; it belongs into the environment, or into a "
     "profile.",
-    "IMP010": "A text such as \"False\" counts as true in the source's program.",
+    "IMP010": 'A text such as "False" counts as true in the source\'s program.',
     "IMP011": "Only a dataset file was given; a job needs the run configuration as well.",
     "IMP012": "The source takes a value from an environment variable that is not set.",
     # --- data and cache ------------------------------------------------------------------

@@ -56,6 +56,9 @@ VERBS: dict[str, Entry] = {
     "import": Entry("imports", "Turn a SimpleTuner configuration into a job file.", _CONFIG),
     "data": Entry("data", "Look at datasets before training.", _DATA, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
+    "cache": Entry(
+        "cache", "Look into the cache of encoded samples and clean it.", _HOST, group=True
+    ),
     "daemon": Entry(
         "daemon", "Start, stop and inspect the daemon of this machine.", _HOST, group=True
     ),

@@ -45,7 +45,7 @@ def compact(db: sqlite3.Connection, root: Path, quota: int | None = None) -> int
         objects = Objects(root, kind, encoder)
         try:
             for group in _groups(chosen):
-                _rewrite(db, objects, group)
+                rewrite(db, objects, group)
         finally:
             objects.close()
         rewritten += len(chosen)
@@ -74,7 +74,7 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[int]]:
         yield group
 
 
-def _rewrite(db: sqlite3.Connection, objects: Objects, numbers: Sequence[int]) -> None:
+def rewrite(db: sqlite3.Connection, objects: Objects, numbers: Sequence[int]) -> None:
     """Move what is alive in some shards into a new one, then remove them."""
     paths = {n: shard_path(objects.root, objects.kind, objects.encoder, n) for n in numbers}
     marks = ",".join("?" * len(numbers))

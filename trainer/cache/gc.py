@@ -70,6 +70,7 @@ def collect(
         else:
             _sweep(db, root, marks, done)
             done.shards_rewritten = compact(db, root, quota)
+            point("gc.before_orphans")
             done.files_removed += _remove_orphans(db, root)
             with transaction(db):
                 references.forget(db, root, since)
@@ -126,6 +127,7 @@ def _sweep(db: sqlite3.Connection, root: Path, marks: Marks, done: Cleared) -> N
         point("gc.after_sweep")
         done.entries += gone
         if empty:
+            point("gc.before_unlink")
             shard_path(root, kind, encoder, number).unlink(missing_ok=True)
             done.files_removed += 1
 

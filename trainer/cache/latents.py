@@ -1,4 +1,4 @@
-"""Latents of pictures: encoding what is missing, and what is kept of the autoencoder's output.
+"""Latents of pictures: encoding what is missing.
 
 A picture that cannot be decoded, or whose latent is not finite, is noted under its own key and
 skipped: its neighbours keep their names, and it is not tried again until the file changes.
@@ -9,75 +9,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from trainer.cache.build import Encoded, Keys, Progress, fill
-from trainer.cache.estimate import Mode
+from trainer.cache.build import Encoded, Keys, Origins, Progress, fill
+from trainer.cache.kept import Kept
 from trainer.cache.keys import latent_key, latent_parts
 from trainer.cache.origin import Origin
 from trainer.cache.room import Room
 from trainer.cache.store import Store
 from trainer.cache.tensors import Entry
-from trainer.catalog.facts import FamilyFacts
-from trainer.config.schema.cache import CacheConfig
 from trainer.data.bad import BadSample, unreadable_now
 from trainer.data.item import Item
 from trainer.data.media import MediaReader
-from trainer.models.base import DTYPES, Family
-from trainer.rng import normal, stream_seed
+from trainer.models.base import Family
 
 READERS = max(2, min(8, (os.cpu_count() or 2) - 1))
 AHEAD = 2  # groups decoded before they are encoded
 NOT_FINITE = "its latent is not finite (NaN or infinity)"
 
 Read = Callable[[Item], Tensor]
-
-
-# --- what is kept ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One sample of the posterior, its mean, or both mean and spread; and their precision."""
-
-    mode: Mode = "sample"
-    dtype: str = "fp32"
-
-    @classmethod
-    def of(cls, config: CacheConfig, facts: FamilyFacts) -> Kept:
-        """As configured; else what the family trains on."""
-        chosen = config.latents or ("mean" if facts.latent_stat == "mean" else "sample")
-        return cls(chosen, config.dtype)
-
-    def encoder(self, identity: str) -> str:
-        """Name of the store for an autoencoder of this identity; part of every key in it."""
-        return f"{identity}-{self.mode}-{self.dtype}"
-
-    def entry(self, mean: Tensor, std: Tensor | None, key: bytes) -> Entry:
-        """What is stored; the sample of a posterior follows from the key alone."""
-        dtype = DTYPES[self.dtype]
-        if std is None or self.mode == "mean":
-            return {"latent": mean.to(dtype)}
-        if self.mode == "distribution":
-            return {"mean": mean.to(dtype), "std": std.to(dtype)}
-        seed = stream_seed(0, int.from_bytes(key, "little"), 0, "posterior")
-        return {"latent": (mean + std * normal([seed], mean.shape)[0]).to(dtype)}
-
-
-def latent_of(entry: Entry, *, seed: int, sample_id: int, visit: int) -> Tensor:
-    """The latent to train on, fp32. From mean and spread every visit of a sample draws anew, the
-    same in every process and after every resume; other entries are what they are."""
-    if "latent" in entry:
-        return entry["latent"].float()
-    mean = entry["mean"].float()
-    noise = normal([stream_seed(seed, sample_id, visit, "posterior")], mean.shape)[0]
-    return mean + entry["std"].float() * noise
-
-
-# --- encoding ----------------------------------------------------------------------------------
 
 
 def item_key(item: Item, encoder: str) -> bytes:
@@ -87,6 +39,18 @@ def item_key(item: Item, encoder: str) -> bytes:
 def item_parts(item: Item) -> dict[str, str]:
     """What `item_key` covers besides the encoder, in words."""
     return latent_parts(item.content, item.placement, item.background, item.extra)
+
+
+def origins_of(items: Mapping[bytes, Item], store: Store) -> Origins:
+    """Tells of keys which samples they are, for `stune cache why`."""
+
+    def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
+        for key in keys:
+            item = items[key]
+            place = (item.source.name, item.relpath, store.kind)
+            yield Origin(*place, key, store.encoder, item_parts(item))
+
+    return origins
 
 
 def build_latents(
@@ -108,13 +72,6 @@ def build_latents(
     if not groups:
         return True
     form = kept or Kept()
-
-    def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
-        for key in keys:
-            item = missing[key]
-            place = (item.source.name, item.relpath, store.kind)
-            yield Origin(*place, key, store.encoder, item_parts(item))
-
     with ThreadPoolExecutor(READERS, "decode") as pool:
         pixels = Pixels(missing, groups, pool, MediaReader(family.device).read)
 
@@ -131,7 +88,7 @@ def build_latents(
                 on_progress=on_progress,
                 should_stop=should_stop,
                 room=room,
-                origins=origins,
+                origins=origins_of(missing, store),
             )
         finally:
             pixels.close()

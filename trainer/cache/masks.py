@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import mask_key
+from trainer.cache.latents import origins_of
+from trainer.cache.room import Room
 from trainer.cache.store import Store
 from trainer.data.bad import BadSample, unreadable_now
 from trainer.data.item import Item
@@ -22,6 +24,7 @@ def build_masks(
     batch_size: int,
     on_progress: Progress,
     should_stop: Callable[[], bool],
+    room: Room | None = None,
 ) -> bool:
     """Store the masks of items by key, at the size of their latents; False when asked to stop."""
     keys = sorted(missing)
@@ -40,7 +43,15 @@ def build_masks(
                 failed[key] = str(error)
         return entries, failed
 
-    return fill(store, groups, encode, on_progress=on_progress, should_stop=should_stop)
+    return fill(
+        store,
+        groups,
+        encode,
+        on_progress=on_progress,
+        should_stop=should_stop,
+        room=room,
+        origins=origins_of(missing, store),
+    )
 
 
 def item_mask_key(item: Item, encoder: str) -> bytes:

@@ -109,9 +109,21 @@ class Objects:
             )
         )
 
+    def rows_of(self, shard: int) -> list[tuple[bytes, int, int, str, int]]:
+        """Key, start, bytes, layout and checksum of the entries in a shard, as they lie."""
+        return self._db.execute(
+            "SELECT key, start, num_bytes, layout, crc FROM blob WHERE shard = ? ORDER BY start",
+            (shard,),
+        ).fetchall()
+
     def missing(self, keys: Sequence[bytes]) -> list[bytes]:
         """Those of `keys` that are neither stored nor known to fail, in their order."""
         known = {key for table in ("blob", "failed") for (key,) in self._rows(table, "key", keys)}
+        return [key for key in keys if key not in known]
+
+    def not_stored(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Those of `keys` without an entry, whether they are known to fail or not."""
+        known = {key for (key,) in self._rows("blob", "key", keys)}
         return [key for key in keys if key not in known]
 
     def failures(self, keys: Sequence[bytes]) -> dict[bytes, str]:

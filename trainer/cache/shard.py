@@ -88,7 +88,7 @@ def size_of(layout: str) -> int:
             if not isinstance(name, str) or any(type(n) is not int or n < 0 for n in shape):
                 raise ValueError(layout)
         return sum(prod(shape) * SIZES[code] for _, code, shape in parts)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(layout) from error
 
 

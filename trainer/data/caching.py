@@ -11,8 +11,9 @@ import numpy as np
 
 from trainer.cache.build import Progress
 from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, picture_shape
+from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
-from trainer.cache.latents import NOT_FINITE, Kept, build_latents
+from trainer.cache.latents import NOT_FINITE, build_latents
 from trainer.cache.masks import build_masks
 from trainer.cache.room import Room
 from trainer.cache.store import Store
@@ -36,16 +37,17 @@ def validation_texts(config: JobConfig) -> list[str]:
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
     """The store of all captions of the tables."""
     store = Store(task.root, "text", task.family.identity("text"))
+    for table in tables:
+        store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
+    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
+    store.reference(task.run, "validation", others)
+    # from here on nothing of it is cleared away, so what is found complete stays so
     generation = store.generation()
     todo = [table for table in tables if store.covered(digest_of(table)) is None]
     captions = {c for table in todo for row in range(len(table)) for c in table.captions(row)}
     captions.update(validation_texts(task.config))
     if any(table.dataset.caption.dropout for table in tables):
         captions.add("")
-    for table in tables:
-        store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
-    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
-    store.reference(task.run, "validation", others)
 
     def places(missing: Collection[str]) -> Iterator[tuple[str, str, str]]:
         for table in todo:
@@ -83,11 +85,7 @@ def _text_keys(table: Table, store: Store) -> Iterator[bytes]:
 def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Table]]:
     """The stores, and the tables without the rows that cannot be encoded."""
     kept = Kept.of(task.config.cache, task.family.facts)
-    factor = task.family.spatial_factor
-    stores = Stores(
-        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
-        Store(task.root, "masks", f"area{factor}"),
-    )
+    stores = open_stores(task)
     found = [survey(table, stores, task.run) for table in tables]
     shapes = shapes_of(found, stores)
     demand(Room.of(task.root, task.config.cache.max_gb), _needs(task, shapes, kept))
@@ -101,6 +99,15 @@ def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Tab
     for one in found:
         settle(one, stores)
     return stores, [_without(task, one) for one in found]
+
+
+def open_stores(task: Task) -> Stores:
+    """Where the samples of a job are kept."""
+    kept = Kept.of(task.config.cache, task.family.facts)
+    return Stores(
+        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
+        Store(task.root, "masks", f"area{task.family.spatial_factor}"),
+    )
 
 
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
@@ -161,12 +168,12 @@ def _build(
         "batch_size": task.config.cache.batch_size,
         "on_progress": progress,
         "should_stop": task.should_stop,
+        "room": Room.of(task.root, task.config.cache.max_gb),
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
     else:
-        room = Room.of(task.root, task.config.cache.max_gb)
-        whole = build_latents(todo, task.family, store, kept=kept, room=room, **common)
+        whole = build_latents(todo, task.family, store, kept=kept, **common)
     if not whole:
         raise stopped()
 

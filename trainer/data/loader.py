@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.cache.kept import latent_of
 from trainer.cache.keys import text_key
-from trainer.cache.latents import item_key, latent_of
+from trainer.cache.latents import item_key
 from trainer.cache.masks import item_mask_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch

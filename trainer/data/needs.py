@@ -113,13 +113,14 @@ def digest_of(table: Table) -> bytes:
 def survey(table: Table, stores: Stores, run: Path | None) -> Survey:
     """Look what is missing of a table. From here on nothing of it is cleared away."""
     found = Survey(table, digest_of(table))
-    known = {store.kind: store.covered(found.digest) for store in stores.of(table)}
-    if all(rows is not None for rows in known.values()):
+    if _failing(found, stores) is not None:
         for store in stores.of(table):
             keys = _keys_in(store, table, stores)
             store.reference(run, table.dataset.id, keys, found.digest)
-        found.lost = _reasons(table, stores, {r for rows in known.values() for r in rows or ()})
-        return found
+        # asked again: a clean-up may have come before the reference
+        if (rows := _failing(found, stores)) is not None:
+            found.lost = _reasons(table, stores, rows)
+            return found
     found.generations = {store.kind: store.generation() for store in stores.of(table)}
     found.keys = {store.kind: Keys() for store in stores.of(table)}
     for row in range(len(table)):
@@ -133,6 +134,14 @@ def survey(table: Table, stores: Stores, run: Path | None) -> Survey:
         missing |= keys.missing(store)
     found.missing = np.array(sorted(missing), dtype=np.int64)
     return found
+
+
+def _failing(found: Survey, stores: Stores) -> set[int] | None:
+    """Rows that cannot be encoded; None when the table is not known to be complete."""
+    known = [store.covered(found.digest) for store in stores.of(found.table)]
+    if any(rows is None for rows in known):
+        return None
+    return {row for rows in known for row in rows or ()}
 
 
 def _keys_in(store: Store, table: Table, stores: Stores) -> Iterator[bytes]:
