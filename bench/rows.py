@@ -74,7 +74,7 @@ def open_and_draw(folder: Path) -> None:
     )
     marks = [("", time.perf_counter())]
     index.hash_contents(1, lambda done: None)
-    table, _ = scanning._table(index, dataset)
+    table, _ = scanning.table_of(index, dataset)
     marks.append(("open", time.perf_counter()))
     plan = make_plan([table])
     marks.append(("plan", time.perf_counter()))

@@ -267,6 +267,7 @@ CODES: dict[str, str] = {
     "once enough epochs have filled a batch; with drop never.",
     "DAT011": "No batch can be formed: every bucket holds fewer samples than a batch and the "
     "leftover policy is drop.",
+    "DAT012": "Samples are left out by the overlay of their dataset.",
     "DAT014": "Pictures are narrower or wider than 4:1; the rest of their long side is cut off.",
     "DAT015": "Masks or conditioning pictures belong to no sample. They are left alone.",
     "DAT016": "Samples have a shape or size that the dataset's settings leave out.",

@@ -12,6 +12,7 @@ from trainer.config.schema.media import AudioConfig, VideoConfig
 from trainer.data.captions import name_as_text, variants
 from trainer.data.course import Leftover
 from trainer.data.geometry import GeometrySpec
+from trainer.data.overlay import Overlay
 from trainer.data.sources.base import Kind, Source
 
 Role = Literal["train", "eval", "prior", "conditioning", "mask"]
@@ -65,6 +66,7 @@ class Dataset:
     frame_rule: tuple[int, int] = (1, 0)  # clips have second + k x first frames
     partners: tuple[PartnerSpec, ...] = ()
     suffix: str | None = None  # of partners that lie beside their samples
+    overlay: Overlay = field(default_factory=Overlay)
 
     def captions(self, relpath: str, stored: str | None) -> tuple[str, ...]:
         """Caption variants of a sample, with the fallback for those without; may be empty."""

@@ -12,6 +12,8 @@ from trainer.config.units import Resolution, parse_resolution
 from trainer.data.dataset import Dataset, Made, PartnerSpec
 from trainer.data.geometry import Downsample, GeometrySpec
 from trainer.data.index import Index
+from trainer.data.overlay import Overlay
+from trainer.data.overlay_file import load_overlay
 from trainer.data.sources.base import Kind, Source
 from trainer.data.sources.build import build_source
 from trainer.runs.homes import cache_home
@@ -49,6 +51,7 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
         frame_rule=(facts.frame_stride, facts.frame_offset),
         partners=tuple(_partner(c, config.job.seed) for c in dataset.conditioning),
         suffix=dataset.suffix,
+        overlay=load_overlay(dataset.overlay) if dataset.overlay else Overlay(),
     )
 
 

@@ -14,6 +14,7 @@ from trainer.errors import DataError
 from trainer.findings import Finding, finding
 
 Stage = Literal[
+    "excluded",
     "unreadable",
     "small",
     "shape",
@@ -25,7 +26,7 @@ Stage = Literal[
     "undecodable",
     "not finite",
 ]
-CHOSEN: tuple[Stage, ...] = ("small", "shape", "short")  # left out by the settings
+CHOSEN: tuple[Stage, ...] = ("excluded", "small", "shape", "short")  # left out by the settings
 PAIRING: tuple[Stage, ...] = ("unpaired", "misshapen")
 EXAMPLES = 20
 BAD_SHARE = 0.05  # of unreadable pictures; more means the folder as a whole is broken
@@ -54,6 +55,12 @@ _TEXTS: dict[Stage, tuple[str, str, str, str]] = {  # code, what, why, fix
         "is smaller than min_size",
         "enlarging it would teach blur",
         "lower min_size to use it",
+    ),
+    "excluded": (
+        "DAT012",
+        "is left out by the overlay",
+        "the overlay of the dataset names it",
+        "remove it from the overlay's exclude table to use it",
     ),
     "shape": (
         "DAT016",
@@ -115,6 +122,11 @@ class Funnel:
     paired: int | None = None  # of datasets with partners
     used: int = 0
     lost: dict[Stage, Loss] = field(default_factory=dict)
+
+    def exclude(self, relpath: str, reason: str) -> None:
+        """A sample that was listed, but is not looked at."""
+        self.found += 1
+        self.lose("excluded", relpath, reason)
 
     def lose(self, stage: Stage, relpath: str, reason: str) -> None:
         loss = self.lost.setdefault(stage, Loss())

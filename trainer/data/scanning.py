@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from trainer.data import snapshot
+from trainer.data.buckets import sizes_of
 from trainer.data.dataset import PARTNERS, Dataset
 from trainer.data.datasets import index_of
 from trainer.data.funnel import PAIRING, Funnel
 from trainer.data.index import Index
+from trainer.data.merge import merge_remark, merges
+from trainer.data.overlay import apply_overlay, unknown_names, without_effect
 from trainer.data.pairs import orphans, pair
 from trainer.data.selection import make_table
 from trainer.data.table import Table
@@ -23,7 +29,7 @@ def scan_all(task: Task, datasets: Sequence[Dataset]) -> list[Table]:
     tables = {dataset.id: scan(task, dataset) for dataset in datasets}
     paired = [_paired(task, t, tables) for t in tables.values() if t.dataset.role not in PARTNERS]
     _tell_orphans(task, tables, paired)
-    return paired
+    return [_merged(task, table) for table in paired]
 
 
 def scan(task: Task, dataset: Dataset) -> Table:
@@ -40,22 +46,28 @@ def scan(task: Task, dataset: Dataset) -> Table:
     index.hash_contents(dataset.geometry.min_size, tick)
     if dataset.geometry.position == "face":
         index.find_faces(dataset.background, tick)
-    table, funnel = _table(index, dataset)
+    table, funnel = table_of(index, dataset, task.report)
     task.funnels[dataset.id] = funnel
     progress(funnel.found, funnel.found)
     task.judge(funnel)
-    task.report(*funnel.findings("unreadable", "small", "shape", "short"))
+    task.report(*funnel.findings("excluded", "unreadable", "small", "shape", "short"))
     task.report(*funnel.findings("uncaptioned", "bad caption"))
     return table
 
 
-def _table(index: Index, dataset: Dataset) -> tuple[Table, Funnel]:
+def table_of(
+    index: Index, dataset: Dataset, report: Callable[..., None] = lambda *found: None
+) -> tuple[Table, Funnel]:
     """From the snapshot where there is one; large tables leave one."""
     path, tag = index.snapshot(dataset.id), snapshot.tag_of(dataset, index.generation)
     if (frozen := snapshot.load(path, tag, dataset)) is not None:
         return frozen
     funnel = Funnel(dataset.id, dataset.source.name)
-    table = make_table(dataset, index.rows(), funnel)
+    met: set[str] = set()
+    rows = apply_overlay(dataset.overlay, index.rows(), lose=funnel.exclude, met=met)
+    table = make_table(dataset, rows, funnel)
+    report(*unknown_names(dataset.overlay, met, dataset.id))
+    report(*without_effect(dataset.overlay, dataset.caption.source, dataset.id))
     if len(table) >= snapshot.MIN_ROWS:
         snapshot.save(path, tag, table, funnel)
         return snapshot.load(path, tag, dataset) or (table, funnel)
@@ -70,6 +82,21 @@ def _paired(task: Task, table: Table, tables: Mapping[str, Table]) -> Table:
     task.judge(funnel)
     task.report(*funnel.findings(*PAIRING))
     return paired
+
+
+def _merged(task: Task, table: Table) -> Table:
+    """Small buckets of pictures are cut to the shape of larger ones, where that is asked for."""
+    dataset = table.dataset
+    if dataset.leftover != "merge" or dataset.kind != "image":
+        return table
+    sizes, labels = sizes_of(table)
+    rows = np.bincount(labels, minlength=len(sizes))
+    counts = {size[:2]: int(n) * dataset.repeats for size, n in zip(sizes, rows, strict=True)}
+    batch = dataset.batch_size or task.config.train.batch_size
+    moved = merges(counts, batch)
+    remark = merge_remark(dataset.id, dataset.source.name, counts, moved, batch)
+    task.report(*([remark] if remark else []))
+    return replace(table, recut=moved)
 
 
 def _tell_orphans(task: Task, tables: Mapping[str, Table], paired: Sequence[Table]) -> None:

@@ -37,6 +37,7 @@ def tag_of(dataset: Dataset, generation: int) -> str:
         dataset.caption.model_dump(exclude_defaults=True),
         dataset.missing_caption,
         dataset.max_samples,
+        dataset.overlay.digest,
         dataset.geometry,
         dataset.video.model_dump(exclude_defaults=True),
         dataset.audio.model_dump(exclude_defaults=True),

@@ -40,11 +40,11 @@ def test_frozen_table_equals_the_one_from_the_index(index, monkeypatch):
     """Rows, texts, digest, plan and funnel; a second opening reads no row of the index."""
     scan(index)
     dataset = replace(DATASET, missing_caption="skip", source=index.source)
-    first, told = scanning._table(index, dataset)
+    first, told = scanning.table_of(index, dataset)
     monkeypatch.setattr(snapshot, "MIN_ROWS", 1000)
-    frozen, again = scanning._table(index, dataset)
+    frozen, again = scanning.table_of(index, dataset)
     monkeypatch.setattr(Index, "rows", lambda self: pytest.fail("the snapshot was not used"))
-    frozen, again = scanning._table(index, dataset)
+    frozen, again = scanning.table_of(index, dataset)
     assert list(frozen.relpaths) == [f"p{n:03d}.png" for n in (0, 1, 2, 5, 6)]
     assert list(frozen.file_texts) == list(first.file_texts)
     assert np.array_equal(frozen.sizes, first.sizes)
@@ -59,11 +59,11 @@ def test_settings_and_changes_make_a_new_one(index):
     """Another choice of rows, and every change of the folder, is another table."""
     scan(index)
     dataset = replace(DATASET, missing_caption="skip", source=index.source)
-    assert len(scanning._table(index, dataset)[0]) == 5
-    assert len(scanning._table(index, replace(dataset, max_samples=4))[0]) == 4
+    assert len(scanning.table_of(index, dataset)[0]) == 5
+    assert len(scanning.table_of(index, replace(dataset, max_samples=4))[0]) == 4
     (index.source.root / "p000.txt").write_text("edited")
     scan(index)
-    table, _ = scanning._table(index, dataset)
+    table, _ = scanning.table_of(index, dataset)
     assert table.captions(0) == ("edited",)
 
 
@@ -71,8 +71,8 @@ def test_rest_of_the_table_works_on_mapped_columns(index):
     """Taking rows, digests and captions do not need memory of their own kind."""
     scan(index)
     dataset = replace(DATASET, missing_caption="skip", source=index.source)
-    scanning._table(index, dataset)
-    frozen, _ = scanning._table(index, dataset)
+    scanning.table_of(index, dataset)
+    frozen, _ = scanning.table_of(index, dataset)
     part = frozen.take(np.array([1, 4]))
     assert list(part.relpaths) == ["p001.png", "p006.png"]
     assert part.columns_digest != frozen.columns_digest
@@ -82,10 +82,10 @@ def test_torn_snapshot_is_made_anew(index):
     """A file cut by a crash is no error."""
     scan(index)
     dataset = replace(DATASET, missing_caption="skip", source=index.source)
-    scanning._table(index, dataset)
+    scanning.table_of(index, dataset)
     path = index.snapshot(dataset.id)
     path.write_bytes(path.read_bytes()[:-40])
-    assert len(scanning._table(index, dataset)[0]) == 5
+    assert len(scanning.table_of(index, dataset)[0]) == 5
 
 
 def test_hashes_that_come_later_make_a_new_table(index):
@@ -93,7 +93,7 @@ def test_hashes_that_come_later_make_a_new_table(index):
     index.scan(lambda done: None)
     dataset = replace(DATASET, missing_caption="skip", source=index.source)
     before = index.generation
-    assert len(scanning._table(index, dataset)[0]) == 0
+    assert len(scanning.table_of(index, dataset)[0]) == 0
     index.hash_contents(1, lambda done: None)
     assert index.generation > before
-    assert len(scanning._table(index, dataset)[0]) == 5
+    assert len(scanning.table_of(index, dataset)[0]) == 5
