@@ -42,6 +42,11 @@ def _wait_for(port: int, process: subprocess.Popen) -> None:
     raise AssertionError(f"no S3 server within {START_S} s")
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away before its answer is part of what is tested."""
+
+
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -56,7 +61,7 @@ def answering(answer: Answer) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
