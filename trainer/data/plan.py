@@ -73,10 +73,16 @@ def remarks(plan: Plan, batch_size: int) -> list[Finding]:
     """Findings on data that is usable, but perhaps not what was meant."""
     found: list[Finding] = []
     for number, table in enumerate(plan.tables):
-        found += [f for f in (_enlarged(table), _cut_off(table), _doubles(table)) if f]
+        found += [f for f in (*_about_shapes(table), _doubles(table)) if f]
         pools = [p for p in plan.pools if p.dataset == number]
         found += _small_pools(table.dataset, pools, batch_size)
     return found
+
+
+def _about_shapes(table: Table) -> tuple[Finding | None, ...]:
+    if table.dataset.kind == "audio":
+        return ()
+    return _enlarged(table), _cut_off(table)
 
 
 def _enlarged(table: Table) -> Finding | None:
@@ -102,7 +108,7 @@ def _cut_off(table: Table) -> Finding | None:
     sizes, _, counts = table.by_size
     ratios = [max(s) / min(s) for s in sizes]
     many = sum(int(n) for r, n in zip(ratios, counts, strict=True) if r > MAX_ASPECT)
-    if not many or dataset.geometry.aspect == "square":
+    if not many or dataset.geometry.aspect != "preserve":
         return None
     return finding(
         "DAT014",

@@ -37,7 +37,8 @@ class CropConfig(Section):
 
 
 class DownsampleConfig(Section):
-    """Large pictures are made smaller before they are cut, so a crop shows more of them."""
+    """Large pictures are only made this much smaller before they are cut, so a crop shows a part
+    of them in more detail."""
 
     above: ResolutionText = Field(json_schema_extra=_RESULT)
     """Applies to pictures larger than this."""

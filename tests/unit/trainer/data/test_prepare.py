@@ -368,3 +368,55 @@ def test_steps_in_epochs(root):
     assert steps_in_epochs(made, config, 1) == 10
     more = config.train.model_copy(update={"accumulate": 4})
     assert steps_in_epochs(made, config.model_copy(update={"train": more}), 1) == 3
+
+
+# --- overlays and merged buckets ---------------------------------------------------------------
+
+
+def test_overlay_leaves_out_and_replaces_without_touching_the_folder(root):
+    """The named picture is not trained on, the named caption is another; files stay as they are."""
+    before = {p.name: p.read_bytes() for p in (root / "a").iterdir()}
+    overlay = root / "second-thoughts.toml"
+    overlay.write_text(
+        '[exclude]\n"p002.png" = "blurred"\n[captions]\n"p003.png" = ["one", "two"]\n'
+        '[exclude."nowhere.png"]\n'.replace('[exclude."nowhere.png"]\n', "")
+    )
+    family, events = FakeFamily(), Events()
+    made, _ = run(job(root, dataset(root, overlay=str(overlay))), family, events)
+    items = {item.relpath: item for item in made.plan_train.items()}
+    assert len(items) == 9
+    assert "p002.png" not in items
+    assert items["p003.png"].captions == ("one", "two")
+    assert {"one", "two"} <= set(family.captions)
+    assert made.funnels["a"].lost["excluded"].examples == [("p002.png", "blurred")]
+    assert {p.name: p.read_bytes() for p in (root / "a").iterdir()} == before
+    plain, _ = run(job(root, dataset(root)))
+    assert plain.plan_train.plan_hash != made.plan_train.plan_hash
+
+
+def test_overlay_with_unknown_names_is_told(root):
+    """A name that matches nothing is a slip, and said."""
+    overlay = root / "o.toml"
+    overlay.write_text('[exclude]\n"p02.png" = ""\n')
+    events = Events()
+    run(job(root, dataset(root, overlay=str(overlay))), events=events)
+    assert [level for _, level in events.findings()] == ["warn"]
+
+
+def test_merged_buckets_train_in_the_nearest_shape(tmp_path):
+    """A slightly wide picture among square ones is cut to their shape; a very wide one waits."""
+    make_folder(tmp_path / "a", 6, sizes=((64, 64),))
+    Image.new("RGB", (76, 64), (200, 10, 10)).save(tmp_path / "a" / "odd.png")
+    (tmp_path / "a" / "odd.txt").write_text("an odd one")
+    Image.new("RGB", (300, 64), (10, 10, 200)).save(tmp_path / "a" / "far.png")
+    (tmp_path / "a" / "far.txt").write_text("a far one")
+    geometry = {"data": {"align": 4}}
+    carried, _ = run(job(tmp_path, dataset(tmp_path), **geometry))
+    assert [p.rows for p in carried.plan_train.pools] == [1, 6, 1]
+    events = Events()
+    merged, _ = run(job(tmp_path, dataset(tmp_path, leftover="merge"), **geometry), events=events)
+    assert sorted(p.rows for p in merged.plan_train.pools) == [1, 7]
+    odd = next(i for i in merged.plan_train.items() if i.relpath == "odd.png")
+    assert odd.placement.target == (64, 64)
+    told = [f["finding"] for kind, f in events if kind == "finding"]
+    assert [f["code"] for f in told if f["code"] == "DAT064"] == ["DAT064"]
