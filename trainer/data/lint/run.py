@@ -19,13 +19,13 @@ from trainer.data.lint.memory import Picture, measure_all
 from trainer.data.lint.pairs import check_pairs
 from trainer.data.lint.quality import check_quality
 from trainer.data.lint.texts import as_findings
-from trainer.data.phases import cache_guard
 from trainer.data.plan import remarks
 from trainer.data.survey.buckets import epoch_arithmetic, train_plan
 from trainer.data.survey.scan import Part, findings_of
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.tokens import token_counter
 from trainer.data.survey.watch import Watch
+from trainer.data.task import cache_guard
 from trainer.findings import LEVELS, Finding
 
 DATABASE = "lint/measures.db"
@@ -96,12 +96,12 @@ def _group(subject: Subject, number: int, part: Part, measures: dict[bytes, Meas
         Sample(
             dataset=number,
             relpath=row.relpath,
-            width=row.width,
-            height=row.height,
-            frames=row.frames,
-            fps=row.fps,
-            duration_s=row.duration_s,
-            channels=row.channels,
+            width=row.facts.width,
+            height=row.facts.height,
+            frames=row.facts.frames,
+            fps=row.facts.fps,
+            duration_s=row.facts.duration_s,
+            channels=row.facts.channels,
             content=row.content,
             captions=part.dataset.captions(row.relpath, row.text),
             measures=measures.get(row.content),

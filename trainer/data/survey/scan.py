@@ -14,10 +14,11 @@ from trainer.data.funnel import Funnel
 from trainer.data.index import Index, Row
 from trainer.data.overlay import Overlay, apply_overlay, unknown_names, without_effect
 from trainer.data.overlay_file import load_overlay
-from trainer.data.phases import cache_guard
+from trainer.data.selection import make_table
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.watch import Watch
-from trainer.data.table import Table, make_table
+from trainer.data.table import Table
+from trainer.data.task import cache_guard
 from trainer.findings import Finding
 
 
@@ -52,7 +53,7 @@ def _scan(subject: Subject, dataset: Dataset, settings: DatasetConfig, watch: Wa
     overlay = load_overlay(settings.overlay) if settings.overlay else Overlay()
     index = index_of(subject.cache_root, dataset.source, dataset.kind)
     index.scan(partial(watch.tick, f"reading {dataset.id}"))
-    index.hash_contents(dataset.min_size, partial(watch.tick, f"hashing {dataset.id}"))
+    index.hash_contents(dataset.geometry.min_size, partial(watch.tick, f"hashing {dataset.id}"))
     funnel = Funnel(dataset.id, dataset.source.name)
     excluded: list[tuple[str, str]] = []
     met: set[str] = set()
