@@ -60,6 +60,19 @@ def test_small_buckets_fill_one_together():
     assert merges(counts, 5) == {}
 
 
+def test_a_group_moves_as_a_whole():
+    """One joins another, and both go on to a third, unless that is too far for the first."""
+    counts = {(960, 1024): 1, (1024, 1024): 1, (1088, 1024): 2}
+    assert merges(counts, 4) == dict.fromkeys([(960, 1024), (1024, 1024)], (1088, 1024))
+    assert merges(counts, 4, least=0.9) == dict.fromkeys([(960, 1024), (1088, 1024)], (1024, 1024))
+
+
+def test_the_nearest_of_several_full_buckets_is_taken():
+    """The one that keeps 94 % rather than the one that keeps 89 %."""
+    counts = {(1024, 1024): 9, (1152, 1024): 1, (1152, 960): 4}
+    assert merges(counts, 4) == {(1152, 1024): (1152, 960)}
+
+
 def test_lengths_are_never_merged():
     """A video of 25 frames cannot be cut to one of 49 by cropping."""
     assert merges({(512, 512, 25): 1, (512, 512, 49): 9}, 4) == {}

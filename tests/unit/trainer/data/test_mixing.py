@@ -75,13 +75,13 @@ def test_who_stays_until_the_last_epoch_stays_for_the_last_step(root):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_loader_follows_weights_and_batch_sizes(root, workers):
-    """Three batches of two, then one of three; resumed in the middle; any number of threads."""
-    sizes = {"a": {"weight": 3.0}, "b": {"batch_size": 3}, "mix": "stream"}
+    """A batch of two, then two of three; resumed in the middle; any number of threads."""
+    sizes = {"b": {"batch_size": 3, "weight": 2.0}, "mix": "stream"}
     config = config_of(root, **sizes)
     made = prepared(config)
     whole, _ = batches(config, made, 24)
     names = "".join(batch.dataset for batch in whole)
-    assert all(names[i : i + 4].count("b") == 1 for i in range(0, 24, 4))
+    assert all(names[i : i + 3].count("b") == 2 for i in range(0, 24, 3))
     assert {(b.dataset, len(b.latents)) for b in whole} == {("a", 2), ("b", 3)}
     threaded = config_of(root, **sizes | {"data": {"mix": "stream", "workers": workers}})
     first, state = batches(threaded, made, 11)
