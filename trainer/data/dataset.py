@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trainer.config.schema.captions import CaptionConfig
-from trainer.config.schema.data import ActiveConfig
 from trainer.config.schema.media import AudioConfig, VideoConfig
 from trainer.data.captions import name_as_text, variants
 from trainer.data.course import Leftover
@@ -53,9 +52,7 @@ class Dataset:
     kind: Kind = "image"
     role: Role = "train"
     repeats: int = 1
-    weight: float = 1.0
     batch_size: int | None = None
-    active: ActiveConfig | None = None
     slider: float | None = None
     timestep_offset: float = 0.0
     leftover: Leftover = "carry"

@@ -75,7 +75,7 @@ def remarks(plan: Plan, batch_size: int) -> list[Finding]:
     for number, table in enumerate(plan.tables):
         found += [f for f in (*_about_shapes(table), _doubles(table)) if f]
         pools = [p for p in plan.pools if p.dataset == number]
-        found += _small_pools(table.dataset, pools, batch_size)
+        found += _small_pools(table.dataset, pools, table.dataset.batch_size or batch_size)
     return found
 
 
@@ -168,7 +168,8 @@ def _small_pools(dataset: Dataset, pools: Sequence[Pool], batch_size: int) -> li
 
 def demand_batches(plan: Plan, batch_size: int) -> None:
     """DataError when the leftover policies leave no batch at all."""
-    if any(p.leftover != "drop" or p.entries >= batch_size for p in plan.pools):
+    sizes = [plan.dataset(n).batch_size or batch_size for n in range(len(plan.pools))]
+    if any(p.leftover != "drop" or p.entries >= n for p, n in zip(plan.pools, sizes, strict=True)):
         return
     raise DataError(
         finding(

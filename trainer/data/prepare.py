@@ -21,8 +21,9 @@ from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.funnel import Funnel
 from trainer.data.loader import Loader, Reader
+from trainer.data.mixing import mix_remarks
 from trainer.data.needs import Stores
-from trainer.data.part import parts_of
+from trainer.data.part import Part, parts_of
 from trainer.data.plan import Plan, demand_batches, make_plan, remarks
 from trainer.data.sampler import Sampler
 from trainer.data.scanning import scan_all
@@ -68,8 +69,10 @@ def prepare(
             text = cache_text(task, tables)
             stores, tables = cache_samples(task, tables)
     train = make_plan([t for t in tables if t.dataset.role != "eval"])
-    demand_batches(train, config.train.batch_size)
-    task.report(*remarks(train, config.train.batch_size))
+    batch, parts = config.train.batch_size, _parts(train, config)
+    demand_batches(train, batch)
+    task.report(*remarks(train, batch))
+    task.report(*mix_remarks(train.pools, parts, config.data.mix, batch))
     reader = Reader(family, stores, text, config.job.seed)
     return Prepared(
         plan_train=train,
@@ -97,7 +100,7 @@ def make_sampler(
         seed=config.job.seed,
         batch_size=config.train.batch_size,
         world=world,
-        parts=parts_of(config, [table.dataset.id for table in plan.tables]),
+        parts=_parts(plan, config),
         mix=config.data.mix,
         accumulate=config.train.accumulate,
         state=state,
@@ -105,6 +108,10 @@ def make_sampler(
     if config.train.steps is not None:
         sampler.demand_steps(config.train.steps)
     return sampler
+
+
+def _parts(plan: Plan, config: JobConfig) -> Mapping[int, Part]:
+    return parts_of(config, [table.dataset.id for table in plan.tables])
 
 
 def steps_in_epochs(

@@ -227,9 +227,6 @@ class Table:
         dataset = self.dataset
         caption = dataset.caption.model_dump(exclude_defaults=True)
         more = {
-            "weight": dataset.weight != 1.0 and dataset.weight,
-            "batch": dataset.batch_size,
-            "active": dataset.active and dataset.active.model_dump(),
             "slider": dataset.slider,
             "offset": dataset.timestep_offset,
             "crops": dataset.crops > 1 and dataset.crops,

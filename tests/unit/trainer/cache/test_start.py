@@ -21,7 +21,7 @@ from trainer.cache.importing import take_in
 from trainer.cache.references import all_references
 from trainer.cache.tables import open_index
 from trainer.cache.verify import verify
-from trainer.data import survey
+from trainer.data import needs
 from trainer.data.prepare import Prepared, prepare
 from trainer.errors import TrainerError
 
@@ -72,7 +72,7 @@ def test_warm_start_over_five_thousand_entries(tmp_path):
 def test_second_start_asks_for_no_key(root, monkeypatch):
     """What is covered is not looked up entry by entry."""
     start(root)
-    monkeypatch.setattr(survey.Keys, "missing", lambda self, store: pytest.fail("keys were asked"))
+    monkeypatch.setattr(needs.Keys, "missing", lambda self, store: pytest.fail("keys were asked"))
     assert not start(root).loads
 
 
@@ -124,7 +124,7 @@ def test_quota_below_what_is_needed_is_refused_before_encoding(root):
 def test_clean_up_right_before_the_reference_is_noticed(root, monkeypatch):
     """An entry cleared between looking and referring is encoded by this very start."""
     start(root, run=None)
-    real = survey.Stores.of
+    real = needs.Stores.of
     cleared = []
 
     def late(self, table):
@@ -136,7 +136,7 @@ def test_clean_up_right_before_the_reference_is_noticed(root, monkeypatch):
             collect(root / "cache", quota=0)
         return real(self, table)
 
-    monkeypatch.setattr(survey.Stores, "of", late)
+    monkeypatch.setattr(needs.Stores, "of", late)
     assert start(root).num_pictures == 8
 
 
