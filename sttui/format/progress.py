@@ -34,7 +34,10 @@ def _phase(e: Mapping[str, Any]) -> str | None:
 
 
 def _cache(e: Mapping[str, Any]) -> str:
-    return f"encoding {e.get('store', '')} {e.get('done')}/{e.get('total')}".replace("  ", " ")
+    what, _, dataset = str(e.get("store", "")).partition(":")
+    if dataset:  # the index of a dataset; how many samples there are is known at the end
+        return f"reading {dataset} {e.get('done')}"
+    return f"encoding {what} {e.get('done')}/{e.get('total')}".replace("  ", " ")
 
 
 def _look(e: Mapping[str, Any]) -> str:
