@@ -16,7 +16,6 @@ from typing import Literal
 
 from trainer.cache.room import GB, Room
 from trainer.cache.tables import open_index
-from trainer.catalog.facts import FamilyFacts
 
 Mode = Literal["sample", "mean", "distribution"]
 Shape = tuple[int, ...]
@@ -48,11 +47,11 @@ def latent_need(
     return Need(kind, entries, num_bytes)
 
 
-def picture_shape(target: tuple[int, int], facts: FamilyFacts) -> Shape:
-    """Shape of the latent of a picture of `target` width and height."""
+def picture_shape(target: tuple[int, int], channels: int, factor: int) -> Shape:
+    """Shape of the latent of a picture of `target` width and height, of an autoencoder with so
+    many latent channels and pixels along one side of a latent pixel."""
     width, height = target
-    factor = facts.spatial_factor
-    return facts.latent_channels, height // factor, width // factor
+    return channels, height // factor, width // factor
 
 
 def text_need(root: Path, encoder: str, count: int, example: Mapping[str, Shape]) -> Need:

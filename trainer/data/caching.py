@@ -112,12 +112,12 @@ def open_stores(task: Task) -> Stores:
 
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
     """Bytes of what is missing."""
-    facts = task.family.facts
+    channels, factor = task.family.latent_channels, task.family.spatial_factor
     for target, count in shapes.get("latents", {}).items():
-        shape = picture_shape(target, facts)
+        shape = picture_shape(target, channels, factor)
         yield latent_need(repeat(shape, count), mode=kept.mode, dtype=kept.dtype)
     for (width, height), count in shapes.get("masks", {}).items():
-        each = width * height // task.family.spatial_factor**2 + ENTRY_BYTES
+        each = width * height // factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
 
 

@@ -143,6 +143,11 @@ class Family(ABC):
         another depth than the family's published ones. Read from its configuration alone."""
         return load.spatial_factor(self.source) or self.facts.spatial_factor
 
+    @cached_property
+    def latent_channels(self) -> int:
+        """Channels of this checkpoint's latents, likewise."""
+        return load.latent_channels(self.source) or self.facts.latent_channels
+
     def enable_checkpointing(self) -> None:
         self.denoiser.enable_gradient_checkpointing()
 

@@ -99,9 +99,17 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    place = source.component("vae", source.model.components.vae, "vae")
-    levels = _read_config(place).get("block_out_channels")
+    levels = _vae_config(source).get("block_out_channels")
     return 2 ** (len(levels) - 1) if levels else None
+
+
+def latent_channels(source: Source) -> int | None:
+    """Channels of the autoencoder's latents; None where its configuration does not say."""
+    return _vae_config(source).get("latent_channels")
+
+
+def _vae_config(source: Source) -> dict[str, Any]:
+    return _read_config(source.component("vae", source.model.components.vae, "vae"))
 
 
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:

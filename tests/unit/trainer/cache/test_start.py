@@ -98,8 +98,8 @@ def test_quota_of_a_job_clears_what_other_runs_left(root):
     size = on_disk(root / "cache")
     end(root / "old", "succeeded")
     make_folder(root / "b", 8, seed=9)
-    need = latent_need([picture_shape((64, 64), FakeFamily().facts)] * 8).num_bytes
-    quota = need + size // 2
+    need = latent_need([picture_shape((64, 64), 3, 8)] * 8).num_bytes
+    quota = size + need // 2
     limit = {"cache": {"root": str(root / "cache"), "batch_size": 3, "max_gb": quota / 1e9}}
     assert start(root, "b", run="new", **limit).num_pictures == 8
     assert on_disk(root / "cache") <= quota

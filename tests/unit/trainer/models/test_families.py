@@ -176,4 +176,5 @@ def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
     family = tiny_family(kind, tiny_model(kind), "vae")
     latents = family.encode_media(torch.zeros(1, 3, 32, 64), [0])
     assert latents.shape[-2:] == (32 // family.spatial_factor, 64 // family.spatial_factor)
+    assert latents.shape[1] == family.latent_channels
     assert family.spatial_factor != family.facts.spatial_factor
