@@ -329,8 +329,6 @@ CODES: dict[str, str] = {
     "DAT087": "Some captions of a dataset are lists of tags, others are sentences.",
     "DAT088": "A trigger word is missing in some captions of a dataset, or is written differently.",
     "DAT089": "Captions hold the name of their file.",
-    "DAT090": "A mask or control picture has no sample, or a sample has none of these.",
-    "DAT091": "A mask or control picture has another size or shape than its sample.",
     "DAT092": "A mask is empty or full, so it masks nothing.",
     "DAT093": "A clip has fewer frames than the training needs.",
     "DAT094": "A clip has a variable frame rate; frames picked by time are not evenly spaced in "

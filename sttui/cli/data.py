@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from sttui.cli import narrate, output
+from sttui.cli.data_fetch import fetch
 from sttui.cli.data_lint import lint
 from sttui.cli.data_preview import preview
 from sttui.cli.dataset import FAMILY, KIND, PLACE, PLAIN, RESOLUTION, is_plain, question
@@ -16,6 +17,7 @@ from sttui.cli.options import SET
 from sttui.cli.verb import group, verb
 from sttui.cli.worker import Document
 from sttui.format.columns import Column, column
+from sttui.format.values import number
 
 GROUP = group("Look at datasets before training.")
 
@@ -63,10 +65,11 @@ def stats(
 
 BUCKET_COLUMNS = (
     column("dataset"),
-    Column("size", lambda b: [b["width"], b["height"]], lambda b: f"{b['width']}×{b['height']}"),
-    column("aspect", right=True),
+    column("bucket"),
+    Column("aspect", lambda b: b["aspect"], lambda b: number(b["aspect"], 3), right=True),
     column("samples", right=True),
     column("repeats", right=True),
+    Column("batch", lambda b: b["batch_size"], right=True),
     column("batches", right=True),
     column("left", right=True),
     column("leftover"),
@@ -89,7 +92,7 @@ def buckets(
 
     found = question("buckets", place, set_, family, resolution, kind)
     if output.for_people():
-        output.table(found.schema, found.data["buckets"], BUCKET_COLUMNS, id="size")
+        output.table(found.schema, found.data["buckets"], BUCKET_COLUMNS, id="bucket")
         output.raw(f"\n{epoch_text(found.data)}\n")
         narrate.report(found.findings)
         return
@@ -98,7 +101,7 @@ def buckets(
         found.schema,
         found.data["buckets"],
         BUCKET_COLUMNS,
-        id="size",
+        id="bucket",
         findings=found.findings,
         extra=extra,
     )
@@ -129,3 +132,4 @@ def captions(
 
 verb(GROUP)(lint)
 verb(GROUP)(preview)
+verb(GROUP)(fetch)

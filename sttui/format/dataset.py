@@ -19,10 +19,10 @@ def scan_text(data: Mapping[str, Any], *, plain: bool) -> str:
 def _scan(d: Mapping[str, Any], plain: bool) -> list[str]:
     arrow = "->" if plain else "→"
     stages = [
-        *(("left out by overlay", -len(d["excluded"])),) * bool(d["excluded"]),
         ("readable", d["readable"]),
         ("size", d["large_enough"]),
         ("caption", d["captioned"]),
+        *([] if d["paired"] is None else [("pair", d["paired"])]),
         ("used", d["used"]),
     ]
     funnel = f" {arrow} ".join([f"found {d['found']}", *(f"{n} {c}" for n, c in stages)])

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from trainer.data.bad import BadSample
 from trainer.data.geometry import Placement
 from trainer.data.profiles import to_srgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_PIXELS = 250_000_000  # beyond any single camera: a hostile header, or hours of memory swapping
 
@@ -43,7 +44,7 @@ _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 def picture_size(file: BinaryIO | Path | str) -> tuple[int, int]:
     """Upright width and height from the header alone."""
     try:
-        with _open(file) as image:
+        with open_picture(file) as image:
             width, height = image.size
             demand_believable(width, height)
             return (height, width) if _orientation(image) >= 5 else (width, height)
@@ -54,7 +55,7 @@ def picture_size(file: BinaryIO | Path | str) -> tuple[int, int]:
 def read_picture(file: BinaryIO | Path | str, background: str) -> Image.Image:
     """The whole picture, upright, RGB."""
     try:
-        with _open(file) as image:
+        with open_picture(file) as image:
             demand_believable(*image.size)
             turn = _UPRIGHT.get(_orientation(image))  # before decoding: some files repeat it later
             image.load()
@@ -72,7 +73,7 @@ def demand_believable(width: int, height: int) -> None:
         raise BadSample("it has no pixels")
 
 
-def _open(file: BinaryIO | Path | str) -> Image.Image:
+def open_picture(file: BinaryIO | Path | str) -> Image.Image:
     """`Image.open` that learns to read HEIC when the first such file comes."""
     try:
         return Image.open(file)
@@ -152,5 +153,7 @@ def cut(image: Image.Image, placement: Placement) -> NDArray[np.uint8]:
 
 def crop(image: Image.Image, placement: Placement) -> Tensor:
     """Resize and cut: float tensor [3, H, W] in -1..1."""
+    import torch  # here, because looking at pictures needs none of it
+
     pixels = cut(image, placement).astype(np.float32)
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().div_(127.5).sub_(1.0)

@@ -19,7 +19,7 @@ from trainer.data.pairs import orphans, pair
 from trainer.data.selection import make_table
 from trainer.data.table import Table
 from trainer.data.task import Task
-from trainer.findings import finding
+from trainer.findings import Finding, finding
 
 SHOWN = 20
 
@@ -85,18 +85,24 @@ def _paired(task: Task, table: Table, tables: Mapping[str, Table]) -> Table:
 
 
 def _merged(task: Task, table: Table) -> Table:
-    """Small buckets of pictures are cut to the shape of larger ones, where that is asked for."""
+    merged, remark = merged_buckets(table, task.config.train.batch_size)
+    task.report(*([remark] if remark else []))
+    return merged
+
+
+def merged_buckets(table: Table, batch_size: int) -> tuple[Table, Finding | None]:
+    """Small buckets of pictures are cut to the shape of larger ones, where that is asked for;
+    `batch_size` is train.batch_size."""
     dataset = table.dataset
     if dataset.leftover != "merge" or dataset.kind != "image":
-        return table
+        return table, None
     sizes, labels = sizes_of(table)
     rows = np.bincount(labels, minlength=len(sizes))
     counts = {size[:2]: int(n) * dataset.repeats for size, n in zip(sizes, rows, strict=True)}
-    batch = dataset.batch_size or task.config.train.batch_size
+    batch = dataset.batch_size or batch_size
     moved = merges(counts, batch)
     remark = merge_remark(dataset.id, dataset.source.name, counts, moved, batch)
-    task.report(*([remark] if remark else []))
-    return replace(table, recut=moved)
+    return replace(table, recut=moved), remark
 
 
 def _tell_orphans(task: Task, tables: Mapping[str, Table], paired: Sequence[Table]) -> None:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.data import fetch_verb
 from trainer.errors import TrainerError
 from trainer.findings import Finding
 
 if TYPE_CHECKING:
-    from trainer.data.survey.scan import Part
+    from trainer.data.survey.scan import Scanned
     from trainer.data.survey.subject import Subject
     from trainer.data.survey.watch import Watch
 
@@ -30,6 +31,7 @@ def add_arguments(verbs: argparse._SubParsersAction) -> None:
     actions = data.add_subparsers(dest="action", required=True)
     for name in ACTIONS:
         _common(actions.add_parser(name))
+    fetch_verb.add_arguments(actions.add_parser("fetch"))
     actions.choices["captions"].add_argument("--filter", default="")
     actions.choices["captions"].add_argument("--top", type=int, default=20)
     preview = actions.choices["preview"]
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     watch = Watch()
     watch.install()
     try:
+        if args.action == "fetch":
+            return _done(args, *fetch_verb.run(args, watch))
         subject = open_subject(
             args.place,
             family=args.family,
@@ -73,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     except TrainerError as error:
         _answer("error/1", None, error.findings)
         return error.exit_code
+    return _done(args, data, findings)
+
+
+def _done(args: argparse.Namespace, data: Any, findings: Sequence[Finding]) -> int:
     _answer(f"data-{args.action}/1", data, findings)
     return 0
 
@@ -87,7 +95,7 @@ def _answer(schema: str, data: Any, findings: Sequence[Finding]) -> None:
     sys.stdout.flush()
 
 
-def _parts(subject: Subject, watch: Watch) -> list[Part]:
+def _parts(subject: Subject, watch: Watch) -> list[Scanned]:
     from trainer.data.survey.scan import scan_all
 
     return scan_all(subject, watch)

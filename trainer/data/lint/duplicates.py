@@ -64,7 +64,7 @@ def _near(pictures: Sequence[tuple[Group, Sample]]) -> Iterator[Flag]:
         copies = [pictures[m] for m in members]
         # copies of the same bytes in two datasets are told already
         copies = [c for c in copies if sum(s.content != c[1].content for _, s in copies)]
-        copies.sort(key=lambda c: (-c[1].width * c[1].height, c[1].relpath))
+        copies.sort(key=lambda c: (-c[1].facts.width * c[1].facts.height, c[1].relpath))
         yield from _told(copies, "DAT076", "nearly")
 
 

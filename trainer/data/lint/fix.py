@@ -13,7 +13,7 @@ from trainer.data.lint.flag import Flag
 from trainer.data.lint.texts import TEXTS
 from trainer.data.overlay import Overlay, joined
 from trainer.data.overlay_file import write_overlay
-from trainer.data.survey.scan import Part
+from trainer.data.survey.scan import Scanned
 from trainer.data.survey.subject import Subject
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -43,7 +43,7 @@ def demand_codes(codes: Iterable[str]) -> set[str]:
     return wanted
 
 
-def overlay_path(subject: Subject, part: Part, chosen: Path | None) -> Path:
+def overlay_path(subject: Subject, part: Scanned, chosen: Path | None) -> Path:
     """Where the overlay of a dataset goes: never into the folder of the samples."""
     if part.settings.overlay:
         return Path(part.settings.overlay)
@@ -57,7 +57,7 @@ def overlay_path(subject: Subject, part: Part, chosen: Path | None) -> Path:
 
 def write_corrections(
     subject: Subject,
-    parts: Iterable[Part],
+    parts: Iterable[Scanned],
     flags: list[Flag],
     *,
     chosen: Path | None,
@@ -80,7 +80,7 @@ def write_corrections(
                 "path": str(path),
                 "excluded": len(whole.exclude) - len(old.exclude),
                 "captions": len(whole.captions.keys() - old.captions.keys()),
-                "in_use": part.settings.overlay is not None,
+                "in_use": bool(part.settings.overlay),
             }
         )
     return written

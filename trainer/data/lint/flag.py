@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.config.schema.data import DatasetConfig
-from trainer.config.schema.media import VideoConfig
 from trainer.data.dataset import Dataset
 from trainer.data.lint.measure import Measures
+from trainer.data.probe import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,14 @@ class Sample:
 
     dataset: int  # number of its part
     relpath: str
-    width: int
-    height: int
-    frames: int
-    fps: float
-    duration_s: float
-    channels: int
+    facts: Facts
     content: bytes
     captions: tuple[str, ...]
     measures: Measures | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.facts.width, self.facts.height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +51,6 @@ class Group:
     number: int
     dataset: Dataset
     settings: DatasetConfig
-    video: VideoConfig
     needs_sound: bool  # films without sound cannot be used
     samples: Sequence[Sample]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.config.schema.root import JobConfig
 from trainer.data.geometry import MAX_ASPECT, kept_share, place
-from trainer.data.lint.flag import Flag, Group
+from trainer.data.lint.flag import Flag, Group, Sample
 from trainer.findings import Finding, finding
 
 UNLIKE = 1.8  # factor between a shape and the median shape …
@@ -22,29 +22,31 @@ UNEVEN = 5.0  # times as often as the samples of another dataset
 def check_geometry(group: Group) -> Iterator[Flag]:
     yield from _outliers(group)
     for sample in group.pictures:
-        ratio = max(sample.width, sample.height) / min(sample.width, sample.height)
-        if ratio > MAX_ASPECT and group.dataset.geometry.aspect != "square":
-            yield group.flag("DAT014", sample, f"{sample.width} x {sample.height}, {ratio:.1f}:1")
+        ratio = max(sample.size) / min(sample.size)
+        if ratio > MAX_ASPECT and group.dataset.geometry.aspect == "preserve":
+            yield group.flag("DAT014", sample, f"{_times(sample)}, {ratio:.1f}:1")
 
 
 def _outliers(group: Group) -> Iterator[Flag]:
     samples = group.pictures
     if len(samples) < FEW:
         return
-    shapes = np.log([s.width / s.height for s in samples])
+    shapes = np.log([s.facts.width / s.facts.height for s in samples])
     middle = float(np.median(shapes))
     classes = np.round(shapes / math.log(1.25)).astype(int)  # shapes within 25 % are one class
     _, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
     rare = counts[inverse] <= max(1.0, RARE * len(samples))
     for number in np.flatnonzero(rare & (np.abs(shapes - middle) > math.log(UNLIKE))):
         sample = samples[number]
-        placed = place(sample.width, sample.height, group.dataset.geometry)
+        placed = place(*sample.size, group.dataset.geometry)
         lost = 1 - kept_share(placed)
         crop = f", {lost:.0%} of it is cut off" if lost > 1 - CUT else ""
         bucket = f"{placed.target[0]} x {placed.target[1]}"
-        yield group.flag(
-            "DAT082", sample, f"{sample.width} x {sample.height}, bucket {bucket}{crop}"
-        )
+        yield group.flag("DAT082", sample, f"{_times(sample)}, bucket {bucket}{crop}")
+
+
+def _times(sample: Sample) -> str:
+    return f"{sample.facts.width} x {sample.facts.height}"
 
 
 def mixing(config: JobConfig, all_groups: Sequence[Group]) -> list[Finding]:

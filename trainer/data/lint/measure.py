@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from trainer.data.bad import BadSample
 from trainer.data.lint import header, look
 from trainer.data.lint.perceptual import colours, hashes
+from trainer.data.pixels import open_picture
 
 VERSION = 4  # raise it when a figure changes its meaning
 WORKING = 1024  # longest side on which sharpness is judged
@@ -60,17 +62,17 @@ def parse(text: str) -> Measures:
 
 
 def measure(file: BinaryIO) -> Measures | None:
-    """Decode and measure; damage is told, None is a format that Pillow alone does not know.
+    """Decode and measure; damage is told, None is a format that cannot be opened here.
 
     OSError with an errno (the place refuses) is raised.
     """
     try:
-        with Image.open(file) as image:
+        with open_picture(file) as image:
             facts = header.read(image)
             drafted = _draft(image)
             image.load()
             return _measured(image, facts, drafted)
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, BadSample):
         return None
     except OSError as error:
         if error.errno is not None:

@@ -1,66 +1,69 @@
-"""Pairs and masks: partners without a sample, samples without a partner, sizes, empty masks."""
+"""Pairs and masks: partners without a sample, samples without a partner, shapes, empty masks.
+
+The same rules as when training pairs them, but over all samples, and every one is listed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from trainer.data.geometry import place, place_like
 from trainer.data.lint.flag import Flag, Group, Sample
 from trainer.data.sources.names import partner_name
 
-SHAPE = 0.02  # relative difference of width / height that rounding explains
+BLACK, WHITE = 8, 247  # of 255: what compression makes of pure black and white
 
 
 def check_pairs(all_groups: Sequence[Group]) -> Iterator[Flag]:
-    """Every dataset with the datasets its samples are paired with."""
+    """Every dataset with the datasets that its samples are paired with."""
     by_id = {group.id: group for group in all_groups}
-    wanted: dict[str, list[Group]] = {}
+    owners: dict[str, list[Group]] = {}
     for group in all_groups:
-        for conditioning in group.settings.conditioning:
-            partners = by_id.get(conditioning.dataset or "")
-            if partners is None:
-                continue
-            wanted.setdefault(partners.id, []).append(group)
-            yield from _compared(group, partners, strict=conditioning.match == "strict")
-    for name, owners in wanted.items():
-        yield from _orphans(by_id[name], owners)
+        for spec in group.dataset.partners:
+            if (partners := by_id.get(spec.dataset or "")) is not None:
+                owners.setdefault(partners.id, []).append(group)
+                yield from _compared(group, partners, strict=spec.strict)
+    for name, own in owners.items():
+        yield from _orphans(by_id[name], own)
     for group in all_groups:
         if group.dataset.role == "mask":
             yield from _masks(group)
 
 
 def _named(group: Group) -> dict[str, Sample]:
-    return {partner_name(s.relpath, group.settings.suffix): s for s in group.samples}
+    """Samples by what they have in common with their partners."""
+    return {partner_name(s.relpath, group.dataset.suffix): s for s in group.samples}
 
 
 def _compared(group: Group, partners: Group, *, strict: bool) -> Iterator[Flag]:
     others = _named(partners)
-    for name, sample in _named(group).items():
-        partner = others.get(name)
+    for sample in group.samples:
+        partner = others.get(partner_name(sample.relpath, None))
         if partner is None:
-            yield group.flag("DAT090", sample, f"no partner in {partners.id}", other=partners.id)
+            yield group.flag("DAT018", sample, f"it has none in {partners.id}")
             continue
-        ours, theirs = (sample.width, sample.height), (partner.width, partner.height)
-        if not strict or ours == theirs or 0 in (*ours, *theirs):
+        if not strict or not (min(sample.size) and min(partner.size)):
             continue
-        shape = abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1)
-        what = "other shape" if shape > SHAPE else "other size"
-        other = f"{partners.id}/{partner.relpath}"
-        sizes = f"{ours[0]} x {ours[1]} and {theirs[0]} x {theirs[1]}"
-        yield group.flag("DAT091", sample, f"{what} than {other}: {sizes}", other=other)
+        placement = place(*sample.size, group.dataset.geometry)
+        if place_like(partner.size, sample.size, placement) is None:
+            (width, height), (across, down) = sample.size, partner.size
+            other = f"{partners.id}/{partner.relpath}"
+            sizes = f"{width} x {height}, but {across} x {down} in {partners.id}"
+            yield group.flag("DAT019", sample, sizes, other=other)
 
 
 def _orphans(partners: Group, owners: Sequence[Group]) -> Iterator[Flag]:
-    known = {name for owner in owners for name in _named(owner)}
+    known = {partner_name(s.relpath, None) for owner in owners for s in owner.samples}
     whose = ", ".join(owner.id for owner in owners)
     for name, partner in _named(partners).items():
         if name not in known:
-            yield partners.flag("DAT090", partner, f"no sample of this name in {whose}")
+            yield partners.flag("DAT015", partner, f"no sample of this name in {whose}")
 
 
 def _masks(group: Group) -> Iterator[Flag]:
     for sample in group.pictures:
         assert sample.measures is not None
-        if sample.measures.highest <= 8:
+        if sample.measures.highest <= BLACK:
             yield group.flag("DAT092", sample, "empty: everything is black")
-        elif sample.measures.lowest >= 247:
+        elif sample.measures.lowest >= WHITE:
             yield group.flag("DAT092", sample, "full: everything is white")

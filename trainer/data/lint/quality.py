@@ -22,11 +22,9 @@ def check_quality(group: Group) -> Iterator[Flag]:
     geometry = group.dataset.geometry
     for sample in group.pictures:
         assert sample.measures is not None
-        factor = enlargement(
-            sample.width, sample.height, place(sample.width, sample.height, geometry)
-        )
+        factor = enlargement(*sample.size, place(*sample.size, geometry))
         if factor > ENLARGED:
-            size = f"{sample.width} x {sample.height}"
+            size = f"{sample.facts.width} x {sample.facts.height}"
             yield group.flag("DAT008", sample, f"{size}, enlarged by {factor:.2f}")
         for code, detail in looks(sample.measures):
             yield group.flag(code, sample, detail)

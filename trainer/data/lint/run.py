@@ -21,7 +21,7 @@ from trainer.data.lint.quality import check_quality
 from trainer.data.lint.texts import as_findings
 from trainer.data.plan import remarks
 from trainer.data.survey.buckets import epoch_arithmetic, train_plan
-from trainer.data.survey.scan import Part, findings_of
+from trainer.data.survey.scan import Scanned, findings_of
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.tokens import token_counter
 from trainer.data.survey.watch import Watch
@@ -30,12 +30,13 @@ from trainer.findings import LEVELS, Finding
 
 DATABASE = "lint/measures.db"
 LOOKED_AT = ("train", "eval", "prior")  # captions and quality matter here; partners only pair up
+PAIRED = ("DAT018", "DAT019")  # the funnel's; the check of pairs lists every sample
 FROM_PLAN = ("DAT010",)  # what the plan says better than a check of ours
 
 
 def lint(
     subject: Subject,
-    parts: Sequence[Part],
+    parts: Sequence[Scanned],
     watch: Watch,
     *,
     trigger: str | None = None,
@@ -50,7 +51,8 @@ def lint(
     flags = check(subject, groups, trigger)
     plan = train_plan(list(parts))
     planned = [f for f in remarks(plan, subject.config.train.batch_size) if f.code in FROM_PLAN]
-    found = [*findings_of(list(parts)), *as_findings(flags), *mixing(subject.config, groups)]
+    told = [f for f in findings_of(list(parts)) if f.code not in PAIRED]
+    found = [*told, *as_findings(flags), *mixing(subject.config, groups)]
     found += planned
     found.sort(key=lambda f: (-LEVELS.index(f.level), f.code, f.where))
     written = []
@@ -73,7 +75,7 @@ def lint(
     return document, found
 
 
-def gather(subject: Subject, parts: Sequence[Part], watch: Watch) -> list[Group]:
+def gather(subject: Subject, parts: Sequence[Scanned], watch: Watch) -> list[Group]:
     """All readable samples; pictures are decoded once, however often they occur."""
     pictures = {
         row.content: Picture(
@@ -90,18 +92,12 @@ def gather(subject: Subject, parts: Sequence[Part], watch: Watch) -> list[Group]
     return [_group(subject, number, part, measures) for number, part in enumerate(parts)]
 
 
-def _group(subject: Subject, number: int, part: Part, measures: dict[bytes, Measures]) -> Group:
-    defaults = subject.config.data.defaults
+def _group(subject: Subject, number: int, part: Scanned, measures: dict[bytes, Measures]) -> Group:
     samples = [
         Sample(
             dataset=number,
             relpath=row.relpath,
-            width=row.facts.width,
-            height=row.facts.height,
-            frames=row.facts.frames,
-            fps=row.facts.fps,
-            duration_s=row.facts.duration_s,
-            channels=row.facts.channels,
+            facts=row.facts,
             content=row.content,
             captions=part.dataset.captions(row.relpath, row.text),
             measures=measures.get(row.content),
@@ -113,7 +109,6 @@ def _group(subject: Subject, number: int, part: Part, measures: dict[bytes, Meas
         number=number,
         dataset=part.dataset,
         settings=part.settings,
-        video=part.settings.video or defaults.video,
         needs_sound=part.settings.audio is not None or "audio" in subject.facts.modality,
         samples=samples,
     )

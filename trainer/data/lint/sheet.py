@@ -11,7 +11,7 @@ from PIL import Image
 from trainer.data.bad import BadSample
 from trainer.data.lint.flag import Flag
 from trainer.data.lint.texts import TEXTS
-from trainer.data.survey.scan import Part
+from trainer.data.survey.scan import Scanned
 from trainer.data.survey.sheet import Tile, draw_sheet, save_sheet
 from trainer.data.survey.watch import Watch
 from trainer.findings import LEVELS
@@ -20,7 +20,7 @@ MOST = 24  # pictures of one section
 CAPTIONS = ("DAT084", "DAT085", "DAT086", "DAT087", "DAT088", "DAT089")  # nothing to see
 
 
-def write_sheet(path: Path, parts: Sequence[Part], flags: Sequence[Flag], watch: Watch) -> None:
+def write_sheet(path: Path, parts: Sequence[Scanned], flags: Sequence[Flag], watch: Watch) -> None:
     """Write the sheet; with nothing to show it says so."""
     by_code: dict[str, list[Flag]] = defaultdict(list)
     pictures = {part.dataset.id for part in parts if part.dataset.kind == "image"}
@@ -42,7 +42,7 @@ def write_sheet(path: Path, parts: Sequence[Part], flags: Sequence[Flag], watch:
 
 
 def _read(
-    parts: Sequence[Part], wanted: set[tuple[str, str]], watch: Watch
+    parts: Sequence[Scanned], wanted: set[tuple[str, str]], watch: Watch
 ) -> dict[tuple[str, str], Image.Image]:
     """Small pictures, each read once."""
     from trainer.data.pixels import read_picture

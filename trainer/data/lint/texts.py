@@ -159,17 +159,23 @@ TEXTS: dict[str, Text] = {
         "the model learns names of files as words",
         "`--fix` puts captions without them into an overlay",
     ),
-    "DAT090": Text(
+    "DAT015": Text(
+        "warn",
+        "belongs to no sample",
+        "a partner has the path of its sample below its own folder",
+        "rename or remove them",
+    ),
+    "DAT018": Text(
         "warn",
         "no partner",
-        "they cannot be trained on as a pair",
-        'name both files alike, or set data.missing_partner = "skip"',
+        "its mask or conditioning picture is part of what is learned",
+        'add the file under the same name, or set data.missing_partner = "skip"',
     ),
-    "DAT091": Text(
+    "DAT019": Text(
         "warn",
-        "other size than its partner",
-        "a partner is cut exactly as its sample; another shape shifts it",
-        "export both at one size",
+        "partner of another shape",
+        "a strict partner is cut by the same box as its sample",
+        'make both of one shape, or pair them with match = "loose"',
     ),
     "DAT092": Text(
         "warn",

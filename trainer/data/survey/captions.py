@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trainer.data.survey.numbers import histogram, summary
-from trainer.data.survey.scan import Part
+from trainer.data.survey.scan import Scanned
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.tokens import token_counter
 
@@ -34,7 +34,7 @@ def tags_of(caption: str) -> list[str]:
 
 
 def captions_document(
-    subject: Subject, parts: list[Part], *, pattern: str = "", top: int = TOP
+    subject: Subject, parts: list[Scanned], *, pattern: str = "", top: int = TOP
 ) -> dict[str, Any]:
     """Figures of each dataset that has captions; `pattern` keeps the captions that hold it."""
     return {
@@ -48,7 +48,7 @@ def captions_document(
     }
 
 
-def listed(part: Part) -> Iterator[tuple[str, str]]:
+def listed(part: Scanned) -> Iterator[tuple[str, str]]:
     """(name, caption) of every variant of every usable sample."""
     for row in range(len(part.table)):
         name = part.table.relpaths[row]
@@ -56,7 +56,7 @@ def listed(part: Part) -> Iterator[tuple[str, str]]:
             yield name, caption
 
 
-def _captions(subject: Subject, part: Part, pattern: str, top: int) -> dict[str, Any]:
+def _captions(subject: Subject, part: Scanned, pattern: str, top: int) -> dict[str, Any]:
     pairs = [(n, c) for n, c in listed(part) if pattern in c.lower()]
     texts = [caption for _, caption in pairs]
     counter = token_counter(subject)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from trainer.data.bad import BadSample
 from trainer.data.geometry import kept_share
-from trainer.data.survey.scan import Part
+from trainer.data.survey.scan import Scanned
 from trainer.data.survey.sheet import Box, Tile, draw_sheet, fitted, save_sheet
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.watch import Watch
@@ -24,7 +24,7 @@ from trainer.rng import stream_seed
 
 def preview_document(
     subject: Subject,
-    parts: Sequence[Part],
+    parts: Sequence[Scanned],
     watch: Watch,
     *,
     count: int,
@@ -57,8 +57,8 @@ def preview_document(
 
 
 def _chosen(
-    parts: Sequence[Part], count: int, only: Sequence[str], seed: int
-) -> Iterator[tuple[Part, int]]:
+    parts: Sequence[Scanned], count: int, only: Sequence[str], seed: int
+) -> Iterator[tuple[Scanned, int]]:
     """Drawn by hash over all datasets, so each is there by its share; named ones in their order."""
     places = [(part, row) for part in parts for row in range(len(part.table))]
     if only:
@@ -100,7 +100,7 @@ def _note(item: Item) -> str:
     return f"{item.width} x {item.height}, trained at {across} x {down}{caption}"
 
 
-def _document(part: Part, item: Item, box: Box) -> dict[str, Any]:
+def _document(part: Scanned, item: Item, box: Box) -> dict[str, Any]:
     return {
         "dataset": part.dataset.id,
         "path": item.relpath,

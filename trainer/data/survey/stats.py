@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from trainer.cache.estimate import Mode, latent_need, picture_shape
+from trainer.data.buckets import sizes_of
 from trainer.data.geometry import enlargement, place
 from trainer.data.survey.numbers import histogram, summary
-from trainer.data.survey.scan import Part
+from trainer.data.survey.scan import Scanned
 from trainer.data.survey.subject import Subject
 from trainer.runs.files import read_json
 
@@ -22,11 +24,11 @@ ASPECTS = (1 / 3, 0.45, 0.6, 0.7, 0.85, 1.18, 1.42, 1.67, 2.2, 3.0)
 ASPECT_NAMES = ("< 1:3", "2:5", "9:16", "2:3", "3:4", "1:1", "4:3", "3:2", "16:9", "5:2", "> 3:1")
 WORDS = (1, 3, 6, 11, 21, 41, 61, 101, 201)
 SECONDS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 300)
-BYTES = {"fp32": 4, "bf16": 2}
+TEXT_BYTES = 4  # embeddings are kept in fp32
 WIDTHS = ("hidden_size", "d_model", "n_embd")  # of a text encoder's config.json
 
 
-def stats_document(subject: Subject, parts: list[Part]) -> dict[str, Any]:
+def stats_document(subject: Subject, parts: list[Scanned]) -> dict[str, Any]:
     each = [_stats(subject, part) for part in parts]
     total: dict[str, int | None] = {
         key: sum(s[key] for s in each) for key in ("found", "used", "bytes")
@@ -41,20 +43,20 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _stats(subject: Subject, part: Part) -> dict[str, Any]:
+def _stats(subject: Subject, part: Scanned) -> dict[str, Any]:
     table, funnel = part.table, part.funnel
     widths, heights = table.sizes[:, 0].astype(float), table.sizes[:, 1].astype(float)
     pictures = part.dataset.kind in ("image", "video") and len(table) > 0
     edges = np.sqrt(widths * heights)
     aspects = widths / np.maximum(heights, 1)
     words = np.array([len(table.captions(r)[0].split()) for r in range(len(table))], dtype=int)
-    durations = _durations(part)
+    durations = table.moving[:, 2]
     return {
         "id": part.dataset.id,
         "place": part.dataset.source.name,
         "kind": part.dataset.kind,
         "role": part.dataset.role,
-        "found": funnel.found + len(part.excluded),
+        "found": funnel.found,
         "used": funnel.used,
         "bytes": part.index.total_bytes(),
         "cache_bytes": latent_bytes(subject, part),
@@ -79,44 +81,39 @@ def _between(edges: tuple[int, ...], unit: str, *, whole: bool = False) -> list[
     return [first, *middle, f">= {edges[-1]}{unit}"]
 
 
-def _formats(part: Part) -> Counter[str]:
+def _formats(part: Scanned) -> Counter[str]:
     return Counter(os.path.splitext(name)[1].lower().lstrip(".") for name in part.table.relpaths)
 
 
-def _durations(part: Part) -> np.ndarray:
-    rows = (r for r in part.rows() if r.reason is None and r.duration_s > 0)
-    return np.array([r.duration_s for r in rows], dtype=float)
-
-
-def _enlarged(part: Part) -> int:
+def _enlarged(part: Scanned) -> int:
     """Pictures smaller than what they are trained at."""
-    sizes, counts = np.unique(part.table.sizes, axis=0, return_counts=True)
+    sizes, _, counts = part.table.by_size
     spec = part.dataset.geometry
     return sum(
         int(n)
-        for (w, h), n in zip(sizes.tolist(), counts, strict=True)
-        if enlargement(w, h, place(w, h, spec)) > 1
+        for (w, h), n in zip(sizes, counts, strict=True)
+        if w and enlargement(w, h, place(w, h, spec)) > 1
     )
 
 
-def latent_bytes(subject: Subject, part: Part) -> int | None:
-    """Bytes of the encoded pictures of a dataset; None where the size is not known beforehand."""
+def latent_bytes(subject: Subject, part: Scanned) -> int | None:
+    """Bytes of the encoded pictures of a dataset; None for kinds whose latents are not known
+    before they are made."""
     facts, cache = subject.facts, subject.config.cache
     if part.dataset.kind != "image" or part.dataset.role == "mask":
         return None
-    spec, factor = part.dataset.geometry, facts.spatial_factor
-    sizes, counts = np.unique(part.table.sizes, axis=0, return_counts=True)
-    pixels = 0
-    for (width, height), count in zip(sizes.tolist(), counts, strict=True):
-        across, down = place(width, height, spec).target
-        pixels += int(count) * (across // factor) * (down // factor)
-    crop = part.settings.crop or subject.config.data.defaults.crop
-    copies = crop.variants if crop.position == "random" else 1
-    kept = 2 if (cache.latents or facts.latent_stat) == "distribution" else 1
-    return pixels * facts.latent_channels * BYTES[cache.dtype] * copies * kept
+    sizes, labels = sizes_of(part.table)
+    counts = np.bincount(labels, minlength=len(sizes)) * part.dataset.crops
+    mode = cache.latents or cast("Mode", facts.latent_stat)
+    needs = [
+        latent_need(repeat(shape, int(n)), mode=mode, dtype=cache.dtype)
+        for size, n in zip(sizes, counts, strict=True)
+        for shape in [picture_shape(size[:2], facts.latent_channels, facts.spatial_factor)]
+    ]
+    return sum(need.num_bytes for need in needs)
 
 
-def text_bytes(subject: Subject, parts: list[Part]) -> int | None:
+def text_bytes(subject: Subject, parts: list[Scanned]) -> int | None:
     """Bytes of the encoded captions, each once; None unless the model lies in a local folder."""
     path = subject.config.model.path
     if path is None or not Path(path).is_dir():
@@ -132,5 +129,5 @@ def text_bytes(subject: Subject, parts: list[Part]) -> int | None:
         tokens = encoder.max_tokens
         if encoder.max_tokens > 77:
             tokens = subject.config.model.max_tokens or tokens
-        per_caption += tokens * int(width) * BYTES["fp32"]
+        per_caption += tokens * int(width) * TEXT_BYTES
     return len(captions) * per_caption

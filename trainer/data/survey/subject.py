@@ -14,11 +14,10 @@ from trainer.config.resolve import resolve
 from trainer.config.schema.data import DatasetConfig
 from trainer.config.schema.root import JobConfig
 from trainer.data.dataset import Dataset
-from trainer.data.datasets import datasets
+from trainer.data.datasets import cache_root, datasets
 from trainer.data.sources.base import Kind
 from trainer.errors import ConfigError, DataError
 from trainer.findings import at_or_above, finding
-from trainer.runs.homes import cache_home
 
 DEFAULT_FAMILY = "sdxl"  # of a bare folder: 1024 px, multiples of 64
 NO_LENGTH = ("CFG040", "CFG041")  # how long is trained does not matter here
@@ -37,8 +36,7 @@ class Subject:
     @property
     def cache_root(self) -> Path:
         """Where the trainer keeps the index too."""
-        root = self.config.cache.root
-        return Path(root) if root else cache_home() / "objects"
+        return cache_root(self.config)
 
 
 def open_subject(

@@ -46,6 +46,10 @@ class Watch:
                     level="info",
                 )
             )
+        self.show(stage, done, total)
+
+    def show(self, stage: str, done: int, total: int | None = None) -> None:
+        """Progress alone, of work that asks `stop` by itself."""
         now = time.monotonic()
         if now < self._next and done != total:
             return

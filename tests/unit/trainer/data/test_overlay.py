@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trainer.data.index import Row
 from trainer.data.overlay import Overlay, apply_overlay, joined, unknown_names, without_effect
 from trainer.data.overlay_file import load_overlay, write_overlay
+from trainer.data.probe import Facts
 from trainer.data.sources.base import VARIANT
 from trainer.errors import DataError
 
@@ -19,7 +20,7 @@ NAMES = ("a.png", "b.png", "c/d.png")
 
 
 def rows(*names: str) -> list[Row]:
-    return [Row(n, "", 8, 8, 0, 0.0, 0.0, 0, 0, None, b"x", f"text of {n}", None) for n in names]
+    return [Row(n, "", Facts(8, 8), None, b"x", f"text of {n}", None) for n in names]
 
 
 def test_samples_are_left_out_with_their_reasons_and_captions_replaced() -> None:

@@ -19,7 +19,7 @@ PLACES = ("a wide meadow", "an old harbour", "the night sky", "a quiet street", 
 EXACT = (
     *("DAT003", "DAT006", "DAT007", "DAT009", "DAT008", "DAT070", "DAT071", "DAT072", "DAT073"),
     *("DAT074", "DAT075", "DAT077", "DAT084", "DAT085", "DAT086", "DAT087", "DAT088", "DAT089"),
-    *("DAT090", "DAT091", "DAT092"),
+    *("DAT015", "DAT018", "DAT019", "DAT092"),
 )
 
 
@@ -174,15 +174,15 @@ def _masks(p: Planter) -> None:
         mask.paste(255, (20 + number, 30, 120 + number, 180))
         code = None
         if number < EACH:
-            p.planted.setdefault("DAT090", set()).add(f"{stem}.{ending}")
+            p.planted.setdefault("DAT018", set()).add(f"{stem}.{ending}")
             continue
         if number < 2 * EACH:
             code, mask = "DAT092", Image.new("L", (256, 256), 255 * (number % 2))
         elif number < 3 * EACH:
             mask = mask.resize((256, 200))
-            p.planted.setdefault("DAT091", set()).add(f"{stem}.{ending}")
+            p.planted.setdefault("DAT019", set()).add(f"{stem}.{ending}")
         p.add(f"{stem}.png", mask, code, text=None, folder="masks")
     for number in range(EACH):
         lonely = Image.new("L", (256, 256), 0)
         lonely.paste(255, (10, 10, 90 + number, 90))
-        p.add(f"lonely-{number}.png", lonely, "DAT090", text=None, folder="masks")
+        p.add(f"lonely-{number}.png", lonely, "DAT015", text=None, folder="masks")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from trainer.config.schema.captions import CaptionConfig
-from trainer.config.schema.media import VideoConfig
 from trainer.data.lint.captions import check_captions, is_tags
 from trainer.data.lint.flag import Flag, Group, Sample
 from trainer.data.lint.triggers import guessed, misspelt
+from trainer.data.probe import Facts
 from trainer.data.survey.tokens import Counter, estimated
 
 WORDS = Counter(limit=20, exact=False, count=lambda texts: [estimated(t) for t in texts])
@@ -30,12 +30,10 @@ def flags(
     captions: dict[str, str | list[str]], trigger: str | None = None, **dataset
 ) -> list[Flag]:
     samples = [
-        Sample(
-            0, n, 8, 8, 0, 0.0, 0.0, 0, n.encode(), (c,) if isinstance(c, str) else tuple(c), None
-        )
-        for n, c in captions.items()
+        Sample(0, name, Facts(8, 8), name.encode(), (c,) if isinstance(c, str) else tuple(c), None)
+        for name, c in captions.items()
     ]
-    group = Group(0, Plain(**dataset), None, VideoConfig(), False, samples)  # type: ignore[arg-type]
+    group = Group(0, Plain(**dataset), None, False, samples)  # type: ignore[arg-type]
     return list(check_captions(group, WORDS, trigger))
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.procedural import picture
-from trainer.config.schema.media import VideoConfig
 from trainer.data.lint.duplicates import check_duplicates
 from trainer.data.lint.flag import Group, Sample
 from trainer.data.lint.measure import measure
 from trainer.data.lint.near import groups, near_pairs
+from trainer.data.probe import Facts
 
 RECALL, FALSE = 0.95, 0.001
 
@@ -26,12 +26,7 @@ def sample(name: str, image: Image.Image) -> Sample:
     return Sample(
         dataset=0,
         relpath=name,
-        width=image.width,
-        height=image.height,
-        frames=0,
-        fps=0.0,
-        duration_s=0.0,
-        channels=0,
+        facts=Facts(image.width, image.height),
         content=name.encode(),
         captions=("a picture",),
         measures=measure(file),
@@ -46,7 +41,7 @@ class Plain:
 
 def group(samples: list[Sample], number: int = 0, dataset: object = Plain) -> Group:
     settings: object = None
-    return Group(number, dataset, settings, VideoConfig(), False, samples)  # type: ignore[arg-type]
+    return Group(number, dataset, settings, False, samples)  # type: ignore[arg-type]
 
 
 def copies(number: int) -> dict[str, Image.Image]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from trainer.data.lint.geometry import check_geometry, mixing
 from trainer.data.lint.media import check_media
 from trainer.data.lint.run import gather, lint
 from trainer.data.overlay_file import load_overlay
-from trainer.data.survey.scan import scan_all
+from trainer.data.probe import Facts
+from trainer.data.survey.scan import scan_all, scan_document
 from trainer.errors import ConfigError, Preempted
 
 
@@ -127,7 +129,8 @@ def test_a_fixed_dataset_is_clean_and_says_so(tmp_path: Path) -> None:
     document, findings = linted(used, resolution=None)
     assert flagged(document, findings) == {}
     part = scan_all(subject_of(used, resolution=None), quiet())[0]
-    assert part.excluded == (("copy.png", overlay.exclude["copy.png"]),)
+    (lost,) = scan_document([part])["datasets"][0]["excluded"]
+    assert lost == {"path": "copy.png", "reason": overlay.exclude["copy.png"]}
     assert "copy.png" not in list(part.table.relpaths)
     assert part.table.captions(1) == ("it’s number one of the shapes",)
 
@@ -167,22 +170,19 @@ def test_the_sheet_shows_what_was_found(tmp_path: Path) -> None:
         assert sheet.height < 100
 
 
-def bare(number: int, id: str, count: int, width: int = 100, height: int = 100, **dataset) -> Group:
+def bare(number: int, id: str, count: int, **settings) -> Group:
     """A group of samples without files."""
 
     class Data:
-        role, kind = "train", dataset.get("kind", "image")
-        repeats = dataset.get("repeats", 1)
+        role, kind = "train", settings.get("kind", "image")
+        repeats = settings.get("repeats", 1)
+        video = settings.get("video", VideoConfig())
         geometry = None
 
     Data.id = id  # type: ignore[attr-defined]
-    samples = [
-        Sample(number, f"{n}.png", width, height, 0, 0.0, 0.0, 0, b"", ("x",), None)
-        for n in range(count)
-    ]
-    settings = DatasetConfig(id=id, path="x", weight=dataset.get("weight", 1.0))
-    video = dataset.get("video", VideoConfig())
-    return Group(number, Data, settings, video, dataset.get("sound", False), samples)  # type: ignore[arg-type]
+    samples = [Sample(number, f"{n}.png", Facts(99, 99), b"", ("x",), None) for n in range(count)]
+    config = DatasetConfig(id=id, path="x", weight=settings.get("weight", 1.0))
+    return Group(number, Data, config, settings.get("sound", False), samples)  # type: ignore[arg-type]
 
 
 def test_uneven_mixing_is_told_by_what_one_sample_gets(tmp_path: Path) -> None:
@@ -214,22 +214,22 @@ def test_a_lone_shape_among_many_is_told(tmp_path: Path) -> None:
 
 
 def film(frames: int, fps: float, seconds: float, channels: int = 0) -> Sample:
-    return Sample(
-        0, f"{frames}-{seconds}.mp4", 64, 64, frames, fps, seconds, channels, b"", (), None
-    )
+    facts = Facts(64, 64, frames, fps, seconds, channels)
+    return Sample(0, f"{frames}-{seconds}.mp4", facts, b"", (), None)
 
 
-def test_films_that_are_too_short_or_silent(tmp_path: Path) -> None:
+def test_films_that_are_too_short_or_silent() -> None:
     """Counted at the rate that is trained; sound only where it is needed."""
     video = VideoConfig(frames=33, fps=8.0)
-    base = bare(0, "films", 0, kind="video", video=video, sound=True)
+    base = bare(0, "films", 0, kind="video", video=video)
     samples = [film(96, 24.0, 4.0, 2), film(120, 24.0, 5.0), film(40, 8.0, 5.0, 1)]
-    group = Group(0, base.dataset, base.settings, video, True, samples)
-    assert [(f.code, f.path) for f in check_media(group)] == [
+    told = list(check_media(replace(base, needs_sound=True, samples=samples)))
+    assert [(f.code, f.path) for f in told] == [
         ("DAT093", "96-4.0.mp4"),
         ("DAT095", "120-5.0.mp4"),
     ]
-    assert next(iter(check_media(group))).detail == "32 frames at 8 fps, 33 are needed"
+    assert told[0].detail == "32 frames at 8 fps, 33 are needed"
+    assert [f.code for f in check_media(replace(base, samples=samples))] == ["DAT093"]
 
 
 def test_lengths_unlike_the_rest() -> None:
@@ -237,10 +237,8 @@ def test_lengths_unlike_the_rest() -> None:
     base = bare(0, "sounds", 0, kind="audio")
     lengths = [5.0, 6.0, 7.0, 5.5, 4.0, 6.5, 5.0, 6.0, 7.5, 5.0, 60.0]
     samples = [film(0, 0.0, s + n / 1000, 1) for n, s in enumerate(lengths)]
-    group = Group(0, base.dataset, base.settings, VideoConfig(), False, samples)
-    assert [f.path for f in check_media(group)] == ["0-60.01.mp4"]
-    common = Group(0, base.dataset, base.settings, VideoConfig(), False, samples + samples[-1:] * 4)
-    assert list(check_media(common)) == []
+    assert [f.path for f in check_media(replace(base, samples=samples))] == ["0-60.01.mp4"]
+    assert list(check_media(replace(base, samples=samples + samples[-1:] * 4))) == []
 
 
 def test_findings_come_worst_first_and_the_sums_are_shown(tmp_path: Path) -> None:
