@@ -227,7 +227,7 @@ def _report(shards: Shards, finished: bool, failures: Path | None) -> Report:
                 f"{len(done.failures)} of {done.next_row} addresses gave no sample ({listed})",
                 level="warn",
                 where=str(failures),
-                fix=f"look into {FAILURES}; what may have passed is tried again with --retry-failed",
+                fix=f"look into {FAILURES}; --retry-failed tries again what may have passed",
             )
         )
     return Report(
