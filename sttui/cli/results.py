@@ -16,7 +16,7 @@ from sttui.format.columns import Column, column
 from sttui.format.values import number
 
 app = group("Results.")
-METRICS = ("loss", "lr", "grad_norm", "eval_loss", "style_distance")
+METRICS = ("loss", "prior_loss", "lr", "grad_norm", "eval_loss", "style_distance")
 
 SAMPLE_COLUMNS = (
     column("step", right=True),

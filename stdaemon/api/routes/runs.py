@@ -115,7 +115,7 @@ def metrics(
     series_names: Annotated[str, Query(alias="series")] = "loss",
     points: Annotated[int, Query(ge=2, le=100_000)] = 400,
 ) -> MetricSeries:
-    """Scalars over steps; loss, lr, grad_norm, eval_loss, style_distance."""
+    """Scalars over steps; loss, prior_loss, lr, grad_norm, eval_loss, style_distance."""
     names = [n for n in series_names.split(",") if n]
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
