@@ -185,6 +185,7 @@ CODES: dict[str, str] = {
     "CFG172": "Recordings are cut to less than the interval that durations are lowered to.",
     "CFG173": "Lyrics and captions of recordings would be read from the same files.",
     "CFG174": "The ending of lyrics files is no ending of a file name.",
+    "CFG176": "Lyrics are asked of a source that has no files beside its recordings.",
     "CFG175": "Settings for video or audio are made where no samples of that kind are.",
     "CFG110": "A partner of samples comes either from a dataset or from a generator.",
     "CFG111": "A dataset that is named as a partner does not exist.",

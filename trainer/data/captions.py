@@ -15,7 +15,7 @@ from typing import Any
 from trainer.config.caption_language import fill, parse_filter
 from trainer.config.schema.captions import CaptionConfig
 from trainer.data.caption_orders import orders
-from trainer.data.sources.base import VARIANT
+from trainer.data.sources.base import LYRICS, VARIANT
 from trainer.rng import stream_seed, unit
 
 Text = tuple[str | None, str | None]  # captions, or why there are none
@@ -93,7 +93,7 @@ def _clean(text: str) -> str:
     """Half a surrogate pair can be written in JSON, but in no other file; and captions are kept
     apart by a character that no caption may hold."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.replace(VARIANT, " ").strip()
+    return whole.replace(VARIANT, " ").replace(LYRICS, " ").strip()
 
 
 # --- the texts of a sample ---------------------------------------------------------------------
@@ -104,8 +104,10 @@ def variants(relpath: str, stored: str | None, config: CaptionConfig) -> tuple[s
 
     `stored` is what the index keeps of the caption's source. In this order: the texts of the
     source, each framed by the template, filtered, preceded by each prompt, shuffled. A text of
-    which the filters leave nothing is dropped before a prompt could stand in for it.
+    which the filters leave nothing is dropped before a prompt could stand in for it. The lyrics of
+    a song follow each of them behind LYRICS, untouched; a family of songs takes them apart.
     """
+    stored, mark, lyrics = (stored or "").partition(LYRICS)
     texts = _source_texts(relpath, stored, config)
     if config.template is not None:
         name, folder = name_as_text(relpath), folder_as_text(relpath)
@@ -118,7 +120,7 @@ def variants(relpath: str, stored: str | None, config: CaptionConfig) -> tuple[s
         texts = [f"{prompt} {text}" for prompt in _prompts(config) for text in texts]
     if config.shuffle is not None:
         texts = [order for text in texts for order in orders(text, config.shuffle)]
-    return tuple(dict.fromkeys(texts))
+    return tuple(dict.fromkeys(text + mark + lyrics for text in texts))
 
 
 def _source_texts(relpath: str, stored: str | None, config: CaptionConfig) -> list[str]:

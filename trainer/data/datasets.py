@@ -26,10 +26,10 @@ def datasets(config: JobConfig, facts: FamilyFacts) -> list[Dataset]:
 
 def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> Dataset:
     defaults = config.data.defaults
-    caption = dataset.caption or defaults.caption
+    caption, audio = dataset.caption or defaults.caption, dataset.audio or defaults.audio
     return Dataset(
         id=dataset.id,
-        source=build_source(dataset, caption, cache_root(config) / "index"),
+        source=build_source(dataset, caption, audio, cache_root(config) / "index"),
         geometry=_geometry(config, facts, dataset),
         caption=caption,
         missing_caption=config.data.missing_caption,
@@ -45,7 +45,7 @@ def _dataset(config: JobConfig, facts: FamilyFacts, dataset: DatasetConfig) -> D
         max_samples=dataset.max_samples,
         crops=(dataset.crop or defaults.crop).variants,
         video=dataset.video or defaults.video,
-        audio=dataset.audio or defaults.audio,
+        audio=audio,
         frame_rule=(facts.frame_stride, facts.frame_offset),
         partners=tuple(_partner(c, config.job.seed) for c in dataset.conditioning),
         suffix=dataset.suffix,

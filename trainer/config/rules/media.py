@@ -100,6 +100,22 @@ def lyrics_suffix_is_one(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
             )
 
 
+def lyrics_beside_files(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    for index, dataset in enumerate(config.data.datasets):
+        audio = dataset.audio or config.data.defaults.audio
+        elsewhere = dataset.source is not None and dataset.source.kind != "local"
+        if dataset.kind == "audio" and audio.lyrics_suffix is not None and elsewhere:
+            where = f"data.datasets[{index}]" if dataset.audio else "data.defaults"
+            yield Problem(
+                code="CFG176",
+                key=f"{where}.audio.lyrics_suffix",
+                message=f"dataset {dataset.id}: lyrics are read from files beside the recordings "
+                "of a folder",
+                why="its source has none",
+                fix="bring the recordings into a folder, or remove lyrics_suffix",
+            )
+
+
 def sections_of_their_kind(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     kinds = {dataset.kind for dataset in config.data.datasets}
     for section, fitting in _SECTIONS:
@@ -134,5 +150,6 @@ RULES = (
     sound_fills_an_interval,
     lyrics_are_another_file,
     lyrics_suffix_is_one,
+    lyrics_beside_files,
     sections_of_their_kind,
 )

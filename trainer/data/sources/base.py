@@ -14,6 +14,7 @@ Kind = Literal["image", "video", "audio", "caption"]
 Stamp = tuple[int, int, int]  # size, time, identity: equal as long as the object is unchanged
 
 VARIANT = "\x1e"  # between two captions of one sample, where their source keeps them apart
+LYRICS = "\x1d"  # before the lyrics of a song, at the end of its caption
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,21 @@ from pathlib import Path
 
 from trainer.config.schema.captions import CaptionConfig
 from trainer.config.schema.data import DatasetConfig
+from trainer.config.schema.media import AudioConfig
 from trainer.config.schema.sources import SourceConfig
 from trainer.data.captions import caption_file
+from trainer.data.sound import lyrics_file
 from trainer.data.sources.base import Kind, Source
 from trainer.data.sources.columns import caption_columns
 from trainer.data.sources.local import Folder
+from trainer.data.sources.songs import Songs
 
 S3 = "s3://"
 
 
-def build_source(dataset: DatasetConfig, caption: CaptionConfig, state: Path) -> Source:
+def build_source(
+    dataset: DatasetConfig, caption: CaptionConfig, audio: AudioConfig, state: Path
+) -> Source:
     """The place where the samples of `dataset` lie, and how their captions are read there.
 
     `state` is a folder for what a source remembers of large places; it may be removed.
@@ -24,7 +29,9 @@ def build_source(dataset: DatasetConfig, caption: CaptionConfig, state: Path) ->
     texts = caption_file(caption)
     match place.kind:
         case "local":
-            return Folder(Path(_path(place)), dataset.kind, texts, dataset.suffix)
+            folder = Folder(Path(_path(place)), dataset.kind, texts, dataset.suffix)
+            lyrics = lyrics_file(audio) if dataset.kind == "audio" else None
+            return Songs(folder, lyrics) if lyrics else folder
         case "s3":
             from trainer.data.sources.s3 import Objects
 

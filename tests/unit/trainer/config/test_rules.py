@@ -406,6 +406,14 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"data.defaults.audio.lyrics_suffix = '.txt'; {AUDIO}, caption={{suffix='.cap'}}}}]",
         ),
     ],
+    "CFG176": [
+        (
+            _one("audio={lyrics_suffix='.lrc'}, kind='audio'", "").replace(
+                "path='a'", "source={kind='tar', path='b'}"
+            ),
+            f"{AUDIO}, audio={{lyrics_suffix='.lrc'}}}}]",
+        )
+    ],
     "CFG174": [
         (f"{AUDIO}, audio={{lyrics_suffix='{wrong}'}}}}]", f"{AUDIO}, audio={{{right}}}}}]")
         for wrong, right in (

@@ -124,3 +124,28 @@ def test_recordings_are_grouped_by_duration(tmp_path):
     lengths = {b.latents.shape[-1] for b in batches(made, family, config, 3)}
     assert lengths <= {150, 300}
     assert 300 in lengths
+
+
+def test_lyrics_go_with_every_caption_and_are_followed(tmp_path):
+    """A song's lyrics stand behind each of its captions; editing them costs one text, no sound."""
+    place = tmp_path / "songs"
+    place.mkdir()
+    for name in "ab":
+        make_recording(place / f"{name}.wav", Recording(seconds=3.2))
+        (place / f"{name}.txt").write_text(f"slow {name}\nsad {name}")
+    (place / "a.lyrics.txt").write_text("one\n\ntwo\n")
+    audio = {"rate": 8000, "lyrics_suffix": ".lyrics.txt"}
+    config = job(tmp_path, {"id": "s", "path": str(place), "kind": "audio", "audio": audio})
+    family = Sounds()
+    made, _ = run(config, family)
+    captions = {item.relpath: item.captions for item in made.plan_train.items()}
+    assert captions["a.wav"] == ("slow a\x1done\n\ntwo", "sad a\x1done\n\ntwo")
+    assert captions["b.wav"] == ("slow b", "sad b")
+    (place / "a.lyrics.txt").write_text("one\n\nthree\n")
+    again = Sounds()
+    made, _ = run(config, again)
+    assert sorted(again.captions) == ["sad a\x1done\n\nthree", "slow a\x1done\n\nthree"]
+    assert again.num_pictures == 0
+    (place / "a.lyrics.txt").unlink()
+    made, _ = run(config, Sounds())
+    assert next(made.plan_train.items()).captions == ("slow a", "sad a")
