@@ -100,8 +100,8 @@ class Index:
         with closing(self._connect()) as reader, closing(self._connect()) as writer:
             with ThreadPoolExecutor(THREADS, "scan") as pool:
                 known = reader.execute(f"SELECT {STAMPS} FROM file ORDER BY relpath")
-                changes = _changes(self.source.listing(), known)
-                done = 0
+                listed = _counted(self.source.listing(), tick)
+                changes = _changes(listed, known)
                 while chunk := list(islice(changes, CHUNK)):
                     there = [(c.found, c) for c in chunk if c.found is not None]
                     samples = _spread(pool, self._inspect, [f for f, c in there if c.sample])
@@ -113,8 +113,6 @@ class Index:
                         writer.executemany(PUT_TEXT, texts)
                         writer.execute(CHANGED)
                     point("index.after_commit")
-                    done += len(there)
-                    tick(done)
 
     def _inspect(self, found: Found) -> tuple:
         """What the header says; the content hash is left for later."""
@@ -234,6 +232,16 @@ class Change:
     found: Found | None
     sample: bool
     text: bool
+
+
+def _counted(listing: Iterable[Found], tick: Tick) -> Iterator[Found]:
+    """The listing; `tick` hears of it also while nothing is new, so that a stop is noticed."""
+    number = 0
+    for number, found in enumerate(listing, start=1):
+        if number % CHUNK == 0:
+            tick(number)
+        yield found
+    tick(number)
 
 
 def _changes(listing: Iterable[Found], known: Iterable[tuple]) -> Iterator[Change]:

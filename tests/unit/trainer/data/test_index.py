@@ -275,3 +275,13 @@ def test_listing_is_sorted_as_the_database_sorts(tmp_path_factory, paths):
     found = [f.relpath for f in source(root).listing()]
     assert found == sorted(found, key=str.encode)
     assert len(found) == sum(1 for p in root.rglob("*.png") if p.is_file())
+
+
+def test_stop_is_noticed_while_nothing_is_new(tmp_path, database, monkeypatch):
+    """A long listing without a change asks again and again whether to go on."""
+    monkeypatch.setattr(module, "CHUNK", 4)
+    folder = make_folder(tmp_path / "set", 14)
+    scanned(folder, database)
+    ticks: list[int] = []
+    Index(source(folder), "image", database).scan(ticks.append)
+    assert ticks == [4, 8, 12, 14]
