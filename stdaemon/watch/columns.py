@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 SCALARS = ("loss", "prior_loss", "lr", "grad_norm")
+SPARSE = frozenset({"prior_loss"})  # most steps have none: no gaps, but fewer points
 KEPT_RUNS = 16
 NAN = float("nan")
 
@@ -70,12 +71,14 @@ class ColumnCache:
         self._lock = Lock()
 
     def scalars(self, path: Path, name: str) -> tuple[list[int], list[float]]:
-        """Steps that have this scalar, and its values, as they are now."""
+        """Steps and values of one scalar, as they are now."""
         with self._lock:
             columns = self._runs.pop(path, None) or Columns(path)
             self._runs[path] = columns.update()
             if len(self._runs) > KEPT_RUNS:
                 self._runs.popitem(last=False)
             steps, values = columns.steps.tolist(), columns.values[name].tolist()
+        if name not in SPARSE:
+            return steps, values
         there = [(s, v) for s, v in zip(steps, values, strict=True) if v == v]
         return [s for s, _ in there], [v for _, v in there]
