@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+LARGEST = 1_000_000  # pixels of an edge, or megapixels: a slip, or a number that overflows
 _RESOLUTION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(px2|px|mp)\s*$")
 
 
@@ -38,6 +39,8 @@ def parse_resolution(text: str) -> Resolution:
     number, unit = float(match[1]), match[2]
     if number <= 0:
         raise ValueError("a resolution is positive")
+    if number > LARGEST:
+        raise ValueError(f"no picture is as large as {text.strip()[:20]}")
     if unit == "px":
         return Resolution(area=None, edge=round(number))
     area = number * 1_000_000 if unit == "mp" else number * number
