@@ -107,7 +107,9 @@ def test_resolutions_have_units(text: str, area: int | None, edge: int | None) -
     assert config.data.defaults.resolution == "512px2"
 
 
-@pytest.mark.parametrize("text", ["0px", "-3px", "1024", "px", "1024 pixels", "1e3px", "9" * 400 + "mp"])
+@pytest.mark.parametrize(
+    "text", ["0px", "-3px", "1024", "px", "1024 pixels", "1e3px", "9" * 400 + "mp"]
+)
 def test_bad_resolutions_are_refused(text: str) -> None:
     """No unit, no sense."""
     with pytest.raises(ValueError, match=r"resolution|as large"):
