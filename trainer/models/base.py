@@ -108,7 +108,7 @@ class Family(ABC):
         """Digest of weights, configuration, precision and encode version of a component group."""
         dtypes = {"vae": self.vae_dtype, "denoiser": self.denoiser_dtype}
         dtype = str(dtypes.get(which, self.dtype))
-        return identity(self.source, which, (dtype, self.encode_version, *self.traits))
+        return identity(self.source, which, (dtype, self.encode_version, *self._traits(which)))
 
     def describe(self, which: Which) -> dict[str, str]:
         """The parts of `identity` in words, to tell which of them changed."""
@@ -118,11 +118,16 @@ class Family(ABC):
             "dtype": str(dtypes.get(which, self.dtype)).removeprefix("torch."),
             "version": str(self.encode_version),
         }
-        return parts | {f"option {n}": repr(value) for n, value in enumerate(self.traits, 1)}
+        options = enumerate(self._traits(which), 1)
+        return parts | {f"option {n}": repr(value) for n, value in options}
+
+    def _traits(self, which: Which) -> tuple[Any, ...]:
+        """Options on text change no latent."""
+        return () if which == "vae" else self.traits
 
     @property
     def traits(self) -> tuple[Any, ...]:
-        """Options of the family that change what is encoded."""
+        """Options of the family that change how text is encoded or attended to."""
         return ()
 
     @property

@@ -178,3 +178,12 @@ def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
     assert latents.shape[-2:] == (32 // family.spatial_factor, 64 // family.spatial_factor)
     assert latents.shape[1] == family.latent_channels
     assert family.spatial_factor != family.facts.spatial_factor
+
+
+def test_length_of_text_is_no_matter_of_latents(tiny_model):
+    """Another max_tokens encodes the captions again, and no picture."""
+    short = tiny_family("flux", tiny_model("flux"), model={"max_tokens": 16})
+    long = tiny_family("flux", tiny_model("flux"), model={"max_tokens": 32})
+    assert short.identity("vae") == long.identity("vae")
+    assert short.identity("text") != long.identity("text")
+    assert short.describe("vae") == long.describe("vae")
