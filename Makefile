@@ -5,19 +5,25 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LIGHT  := $(VENV)/.installed-train
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-all check bench docs setup clean
 
 setup: $(STAMP)
 
 # torch goes first and alone: its wheel decides the CPU or CUDA build for everything after it.
-$(STAMP): pyproject.toml constraints.txt
+$(LIGHT): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,media,heif,dev]'
+	$(PIP) torch
+	$(PIP) -e '.[train]'
 	@touch $@
 
-demo: $(STAMP)
+$(STAMP): $(LIGHT)
+	$(PIP) -e '.[train,media,heif,dev]'
+	@touch $@
+
+demo: $(LIGHT)
 	$(BIN)/stune demo --out demo-out
 
 test: $(STAMP)
