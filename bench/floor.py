@@ -34,6 +34,7 @@ from trainer.loop.build import assemble
 from trainer.loop.parts import Parts
 from trainer.loop.step import optimiser_step
 from trainer.models.base import build_family
+from trainer.models.load import unlike
 
 BLOCK = 5  # steps of one loop before the other has its turn
 RANK = 16
@@ -58,11 +59,14 @@ resolution = "{size}px2"
 
 
 def family_of(folder: Path) -> str:
-    """The family whose pipeline class the folder names."""
+    """The family whose pipeline class the folder names, with the denoiser that it trains."""
     wanted = json.loads((folder / "model_index.json").read_text())["_class_name"]
     for key in catalog.FAMILIES:
-        if catalog.family_facts(key).pipeline_class.endswith(f".{wanted}"):
-            return key
+        facts = catalog.family_facts(key)
+        if facts.pipeline_class.endswith(f".{wanted}"):
+            config = json.loads((folder / facts.denoiser_slot / "config.json").read_text())
+            if not unlike(config, facts.denoiser_config):
+                return key
     raise SystemExit(f"{folder}: no family has the pipeline {wanted}")
 
 

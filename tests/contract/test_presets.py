@@ -21,7 +21,7 @@ PRESETS = {
     if p.name != "family.toml" and p.parent.name != "demo"
 }
 GIB = 2**30
-PARAMETERS = {"sd1x": 0.86e9, "sdxl": 2.57e9, "flux": 11.9e9}  # of the denoiser
+PARAMETERS = {"sd1x": 0.86e9, "sd2x": 0.866e9, "sdxl": 2.57e9, "flux": 11.9e9}  # of the denoiser
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "family.toml"], ids=str)

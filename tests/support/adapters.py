@@ -42,7 +42,9 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     """Output of a fresh model after the diffusers pipeline class loaded the file."""
     family = tiny_family(kind, path, "text", "vae", "denoiser")
     cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
-    pipe = cls.from_pretrained(path, **({"safety_checker": None} if kind == "sd1x" else {}))
+    pipe = cls.from_pretrained(
+        path, **({"safety_checker": None} if kind in ("sd1x", "sd2x") else {})
+    )
     pipe.load_lora_weights(folder, weight_name=name)
     family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
     return output(family)

@@ -11,7 +11,7 @@ from torch import Tensor
 from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
 
-KINDS = ("sd1x", "sdxl", "flux")
+KINDS = ("sd1x", "sd2x", "sdxl", "flux")
 
 
 def tiny_config(kind: str, path: Path, **changes: Any) -> JobConfig:

@@ -1,4 +1,4 @@
-"""A tiny Stable Diffusion 1.x pipeline folder as one file in the layout of the first release.
+"""A tiny Stable Diffusion 1.x or 2.x folder as one file in the layout of the first releases.
 
 That is how merged checkpoints are shared: UNet, autoencoder and CLIP in one .safetensors with the
 block names of the original code.
@@ -6,9 +6,11 @@ block names of the original code.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -26,6 +28,17 @@ UNET_ENDS = {
     "conv_out": "out.2",
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+}
+OPEN_CLIP = {
+    "embeddings.token_embedding": "token_embedding",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "encoder.layers": "transformer.resblocks",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn": "attn",
+    "final_layer_norm": "ln_final",
 }
 VAE_ATTENTION = {
     "group_norm": "norm",
@@ -82,6 +95,24 @@ def vae_name(name: str, blocks: int) -> str:
     return name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
 
 
+def open_clip(text: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The text encoder of 2.x: query, key and value in one, and a last layer that nobody uses."""
+    out: dict[str, Tensor] = {}
+    for name, value in text.items():
+        theirs = name
+        for part, other in OPEN_CLIP.items():
+            theirs = theirs.replace(part, other)
+        if ".q_proj." in name:
+            rows = [text[name.replace("q_proj", p)] for p in ("q_proj", "k_proj", "v_proj")]
+            out[theirs.replace("q_proj.", "in_proj_")] = torch.cat(rows)
+        elif ".k_proj." not in name and ".v_proj." not in name:
+            out[theirs] = value
+    width = text["final_layer_norm.weight"].shape[0]
+    out["transformer.resblocks.23.ln_1.weight"] = torch.zeros(width)
+    out["text_projection"] = torch.eye(width)
+    return out
+
+
 def write_single_file(folder: Path, path: Path) -> Path:
     """The pipeline in `folder` (one layer per block, two resolutions) as one file."""
     tensors: dict[str, Tensor] = {}
@@ -95,8 +126,11 @@ def write_single_file(folder: Path, path: Path) -> Path:
         linear = ".attentions." in name and value.ndim == 2
         value = value[:, :, None, None] if linear else value
         tensors[f"first_stage_model.{vae_name(name, 2)}"] = value.contiguous()
-    for name, value in weights("text_encoder").items():
-        inner = name.removeprefix("text_model.")
-        tensors[f"cond_stage_model.transformer.text_model.{inner}"] = value
+    text = {k.removeprefix("text_model."): v for k, v in weights("text_encoder").items()}
+    if json.loads((folder / "unet" / "config.json").read_text())["use_linear_projection"]:
+        tensors |= {f"cond_stage_model.model.{k}": v for k, v in open_clip(text).items()}
+    else:
+        names = {f"cond_stage_model.transformer.text_model.{k}": v for k, v in text.items()}
+        tensors |= names
     save_file(tensors, path)
     return path

@@ -20,7 +20,7 @@ SENTENCES = [
 ] * 8
 
 
-def clip_tokenizer() -> Any:
+def clip_tokenizer(pad: str = "<|endoftext|>") -> Any:
     """Byte-level BPE with CLIP's end-of-word marks."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
@@ -46,7 +46,8 @@ def clip_tokenizer() -> Any:
 
     model = json.loads(tok.to_str())["model"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
-    return CLIPTokenizer(vocab=model["vocab"], merges=merges, model_max_length=77)
+    vocab = model["vocab"]
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=77, pad_token=pad)
 
 
 def t5_tokenizer() -> Any:
@@ -149,6 +150,26 @@ def sd1x() -> Any:
     )
 
 
+def sd2x() -> Any:
+    """As `sd1x`, with OpenCLIP's padding, linear projections, v prediction and zero SNR."""
+    from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
+    pipeline = sd1x()
+    unet = UNet2DConditionModel(
+        cross_attention_dim=32, attention_head_dim=(2, 4), use_linear_projection=True, **UNET
+    )
+    scheduler = DDPMScheduler(
+        **BETAS,
+        steps_offset=1,
+        clip_sample=False,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+    own = {"tokenizer": clip_tokenizer(pad="!"), "unet": unet, "scheduler": scheduler}
+    return StableDiffusionPipeline(**pipeline.components | own, requires_safety_checker=False)
+
+
 def sdxl() -> Any:
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 
@@ -201,7 +222,7 @@ def flux(*, guidance_embeds: bool = True) -> Any:
     )
 
 
-BUILDERS = {"sd1x": sd1x, "sdxl": sdxl, "flux": flux}
+BUILDERS = {"sd1x": sd1x, "sd2x": sd2x, "sdxl": sdxl, "flux": flux}
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:

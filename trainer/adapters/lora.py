@@ -127,7 +127,7 @@ class LoRA:
         if layout == "diffusers":
             return io.write_diffusers(folder, facts, adapter, self._metadata(), suffix)
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", self.title).strip("-.") or facts.key
-        notes = io.header_notes(facts, self.title, step)
+        notes = io.header_notes(self.family.header_facts, self.title, step)
         return io.write_comfyui(folder, facts, adapter, notes, f"{stem}-comfyui{suffix}")
 
     def _metadata(self) -> dict[str, Any]:

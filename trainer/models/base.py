@@ -139,6 +139,11 @@ class Family(ABC):
         return self.facts.prediction
 
     @property
+    def header_facts(self) -> FamilyFacts:
+        """Facts as adapter files tell them; a checkpoint may differ from its family in them."""
+        return self.facts
+
+    @property
     def alphas_cumprod(self) -> Tensor | None:
         return None
 

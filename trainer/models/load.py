@@ -8,7 +8,7 @@ error that names it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -156,11 +156,10 @@ def _check_class(place: Place, wanted: str, family: str, expected: dict[str, Any
     found = config.get("_class_name", wanted)
     if found != wanted:
         raise wrong_model(place, f"it holds a {found}", f"{family} needs a {wanted}")
-    for key, value in expected.items():
-        if config.get(key) != value:
-            raise wrong_model(
-                place, f"its {key} is {config.get(key)!r}", f"{family} has {value!r} there"
-            )
+    for key in unlike(config, expected):
+        raise wrong_model(
+            place, f"its {key} is {config.get(key)!r}", f"{family} has {expected[key]!r} there"
+        )
     inputs, outputs = config.get("in_channels"), config.get("out_channels")
     if outputs is not None and inputs != outputs:
         raise wrong_model(
@@ -168,6 +167,11 @@ def _check_class(place: Place, wanted: str, family: str, expected: dict[str, Any
             f"it takes {inputs} channels and gives {outputs}",
             "inpainting, fill and control checkpoints need inputs that this task does not have",
         )
+
+
+def unlike(config: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Keys in which a configuration differs; files of old versions leave out what is off."""
+    return [k for k, value in expected.items() if (config.get(k) or None) != (value or None)]
 
 
 def _check_type(place: Place, cls: Any) -> None:

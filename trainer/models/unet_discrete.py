@@ -19,7 +19,7 @@ class UNetDiscrete(Family):
     @property
     def prediction(self) -> Prediction:
         chosen = self.model.prediction_type or self.scheduler_config.get("prediction_type")
-        return Prediction(chosen or self.facts.prediction)
+        return Prediction(chosen or Prediction.EPSILON)  # as diffusers reads a file without it
 
     @property
     def alphas_cumprod(self) -> Tensor:

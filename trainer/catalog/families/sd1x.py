@@ -18,7 +18,7 @@ FACTS = FamilyFacts(
     architecture="stable-diffusion-v1",
     denoiser_slot="unet",
     denoiser_class="diffusers.UNet2DConditionModel",
-    denoiser_config={"addition_embed_type": None},
+    denoiser_config={"addition_embed_type": None, "use_linear_projection": False},
     vae_class="diffusers.AutoencoderKL",
     text_encoders=(
         TextEncoderFact(

@@ -41,6 +41,13 @@ def prediction_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
         )
 
 
+def _prediction(config: JobConfig, facts: FamilyFacts) -> str:
+    """As configured; else as the flavour is known to predict."""
+    flavour = facts.flavours.get(config.model.flavour or facts.default_flavour)
+    known = flavour.prediction if flavour is not None else None
+    return config.model.prediction_type or known or facts.prediction
+
+
 def zero_snr_needs_v(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if not config.model.zero_terminal_snr:
         return
@@ -53,7 +60,7 @@ def zero_snr_needs_v(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
             fix="remove model.zero_terminal_snr",
             patch={"model.zero_terminal_snr": None},
         )
-    elif config.model.prediction_type != "v_prediction":
+    elif _prediction(config, facts) != Prediction.V:
         yield Problem(
             code="CFG015",
             key="model.zero_terminal_snr",

@@ -22,7 +22,12 @@ from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import detect
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "adapters"
-WIDEST = {"sd1x": "attention+ffs+convs", "sdxl": "attention+ffs+convs", "flux": "ai-toolkit"}
+WIDEST = {
+    "sd1x": "attention+ffs+convs",
+    "sd2x": "attention+ffs+convs",
+    "sdxl": "attention+ffs+convs",
+    "flux": "ai-toolkit",
+}
 LAYOUTS = ("diffusers", "comfyui")
 
 # What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers).

@@ -12,6 +12,7 @@ from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
 
+SD2 = "model.family = 'sd2x'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
 FULL = "model.mode = 'full'"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
@@ -61,7 +62,11 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG013": [(V, f"{SD}; {V}")],
     "CFG014": [("model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true")],
     "CFG015": [
-        (f"{SD}; model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true")
+        (f"{SD}; model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true"),
+        (
+            f"{SD2}; model.flavour = '2.1-base'; model.zero_terminal_snr = true",
+            f"{SD2}; model.zero_terminal_snr = true",
+        ),
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
     "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],

@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.floor import our_parts
+from tests.support.families import KINDS
 from trainer.data.prepare import make_loader
 from trainer.errors import NumericFailure
 from trainer.loop.scalars import ScalarBuffer
@@ -33,7 +34,7 @@ class SyncCounter(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("kind", ["sd1x", "sdxl", "flux"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_host_sync_in_a_step(kind, tiny_model, tmp_path):
     """Ten steps, and reading the scalars afterwards: not one `_local_scalar_dense`."""
     parts = our_parts(tiny_model(kind), kind, tmp_path, 64)

@@ -20,7 +20,7 @@ def diffusers_pipeline(family, path):
     from trainer import catalog
 
     cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
-    extra = {"safety_checker": None} if family.facts.key == "sd1x" else {}
+    extra = {"safety_checker": None} if family.facts.key in ("sd1x", "sd2x") else {}
     return cls.from_pretrained(path, **extra)
 
 
@@ -78,7 +78,7 @@ def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
 
 def direct_call(family, noisy, time, text, sizes):
     """The denoiser called by hand, as diffusers' own examples do."""
-    if family.facts.key == "sd1x":
+    if family.facts.key in ("sd1x", "sd2x"):
         return family.denoiser(noisy, time, text["prompt_embeds"]).sample
     if family.facts.key == "sdxl":
         condition = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.float()}

@@ -47,7 +47,9 @@ def example_step_sd(denoiser, scheduler, x0, noise, time, text):
         added = {"time_ids": time_ids, "text_embeds": text["pooled_prompt_embeds"]}
         condition = {"added_cond_kwargs": added}
     prediction = denoiser(noisy, time, text["prompt_embeds"], return_dict=False, **condition)[0]
-    return F.mse_loss(prediction.float(), noise.float(), reduction="mean")
+    v = scheduler.config.prediction_type == "v_prediction"
+    target = scheduler.get_velocity(x0, noise, time) if v else noise
+    return F.mse_loss(prediction.float(), target.float(), reduction="mean")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,7 +138,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
-STEPS = {"sd1x": 120, "sdxl": 120, "flux": 300}
+STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300}
 
 
 @pytest.mark.parametrize("kind", KINDS)

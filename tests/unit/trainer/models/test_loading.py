@@ -16,6 +16,7 @@ from tests.support.families import KINDS, random_latents, some_sizes, some_times
 from tests.support.original_layout import write_single_file
 from trainer.errors import ConfigError
 from trainer.models.sd1x import SD1X
+from trainer.models.sd2x import SD2X
 
 
 def slot_of(kind: str) -> str:
@@ -62,18 +63,20 @@ def test_denoiser_from_a_single_file(kind, tiny_model, tmp_path):
     assert same(family.denoiser, tiny_family(kind, folder, "denoiser").denoiser)
 
 
-def test_a_merged_checkpoint_brings_all_its_parts(tiny_model, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "cls"), [("sd1x", SD1X), ("sd2x", SD2X)])
+def test_a_merged_checkpoint_brings_all_its_parts(kind, cls, tiny_model, tmp_path, monkeypatch):
     """model.path as one original-layout file: its own UNet, autoencoder and CLIP are used."""
-    folder = tiny_model("sd1x")
+    folder = tiny_model(kind)
     single = write_single_file(folder, tmp_path / "merge.safetensors")
     bare = shutil.copytree(
         folder, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors")
     )
-    flavour = dataclasses.replace(SD1X.facts.flavours["1.5"], repo=str(bare))
-    facts = dataclasses.replace(SD1X.facts, flavours={"1.5": flavour})
-    monkeypatch.setattr(SD1X, "facts", facts)
-    family = tiny_family("sd1x", single, "text", "vae", "denoiser")
-    whole = tiny_family("sd1x", folder, "text", "vae", "denoiser")
+    name = cls.facts.default_flavour
+    flavour = dataclasses.replace(cls.facts.flavours[name], repo=str(bare))
+    facts = dataclasses.replace(cls.facts, flavours={name: flavour})
+    monkeypatch.setattr(cls, "facts", facts)
+    family = tiny_family(kind, single, "text", "vae", "denoiser")
+    whole = tiny_family(kind, folder, "text", "vae", "denoiser")
     for name in ("denoiser", "vae", "text_encoder"):
         assert same(family.modules[name], whole.modules[name]), name
     assert family.scheduler_config == whole.scheduler_config
@@ -81,7 +84,7 @@ def test_a_merged_checkpoint_brings_all_its_parts(tiny_model, tmp_path, monkeypa
     tensors = load_file(single)
     next(v for k, v in tensors.items() if k.startswith("cond_stage_model")).add_(1.0)
     save_file(tensors, single)
-    assert tiny_family("sd1x", single).identity("text") != before
+    assert tiny_family(kind, single).identity("text") != before
 
 
 def test_component_path_subfolder_and_precision_are_honoured(tiny_model, tmp_path):
@@ -132,10 +135,20 @@ def test_missing_model_is_a_finding(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("family", "model"), [("sdxl", "sd1x"), ("sd1x", "sdxl"), ("flux", "sdxl"), ("sdxl", "flux")]
+    ("family", "model"),
+    [
+        ("sdxl", "sd1x"),
+        ("sd1x", "sdxl"),
+        ("sd2x", "sd1x"),
+        ("sd1x", "sd2x"),
+        ("sd2x", "sdxl"),
+        ("sdxl", "sd2x"),
+        ("flux", "sdxl"),
+        ("sdxl", "flux"),
+    ],
 )
 def test_a_checkpoint_of_another_family_is_refused(family, model, tiny_model):
-    """SD 1.x and SDXL share a class: the configuration tells them apart."""
+    """SD 1.x, 2.x and SDXL share a class: the configuration tells them apart."""
     with pytest.raises(ConfigError, match=r"ENV00[12]"):
         tiny_family(family, tiny_model(model), "denoiser")
 

@@ -11,7 +11,7 @@ from trainer.config.importers.simpletuner.options.rule import (
 )
 
 FLUX = ("flux",)
-UNET = ("sd1x", "sdxl")
+UNET = ("sd1x", "sd2x", "sdxl")
 _UI = "a setting of the web interface"
 _ENCODER = "text encoders come from model.path"
 _CONTROL = "control adapters are not trained here"

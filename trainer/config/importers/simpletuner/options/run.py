@@ -152,7 +152,7 @@ VALIDATION: dict[str, Rule] = {
     "validation_no_cfg_until_timestep": lacking(
         _PICTURES, gate="validation_guidance_real", families=("flux",)
     ),
-    "validation_guidance_rescale": lacking(_PICTURES, 0.0, families=("sdxl", "sd1x")),
+    "validation_guidance_rescale": lacking(_PICTURES, 0.0, families=("sdxl", "sd1x", "sd2x")),
     "validation_guidance_skip_layers": lacking(_PICTURES),
     "validation_guidance_skip_layers_start": lacking(
         _PICTURES, gate="validation_guidance_skip_layers"

@@ -6,7 +6,12 @@ from trainer import catalog
 from trainer.config.importers.simpletuner import names
 from trainer.config.importers.simpletuner.translation import Translation
 
-DEFAULT_FLAVOURS = {"flux": "krea", "sd1x": "dreamshaper", "sdxl": "base-1.0"}
+DEFAULT_FLAVOURS = {
+    "flux": "krea",
+    "sd1x": "dreamshaper",
+    "sd2x": "pseudoflex-v2",
+    "sdxl": "base-1.0",
+}
 DEFAULT_VAE = "madebyollin/sdxl-vae-fp16-fix"
 
 
