@@ -151,7 +151,8 @@ def test_sizes_are_written_with_their_unit(value: float, unit: str) -> None:
     number = {"pixel": found.edge, "area": (found.area or 0) / 1e6, "pixel_area": found.square}[
         unit
     ]
-    assert number == pytest.approx(value, abs=0.51 if unit != "area" else 1e-5)
+    # areas are whole pixels: an edge below 1 may become 0 or 1
+    assert number == pytest.approx(value, abs=0.71 if unit != "area" else 1e-5)
 
 
 @given(ANYTHING)
