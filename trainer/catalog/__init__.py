@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
     "sd1x": "trainer.models.sd1x:SD1X",
+    "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
 }
 
