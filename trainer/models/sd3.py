@@ -9,6 +9,7 @@ as sigma times 1000.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,13 @@ from trainer.models.base import Family, ImageRequest, TextEntry
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigOnly:
+    """A transformer that can be asked about and nothing else."""
+
+    config: Any
 
 
 class SD3(Family):
@@ -81,7 +89,7 @@ class SD3(Family):
             parts[fact.tokenizer_slot] = self.tokenizers.get(fact.tokenizer_slot)
         if parts["text_encoder_3"] is None:
             config = SimpleNamespace(**load.denoiser_config(self.source))
-            parts["transformer"] = SimpleNamespace(config=config)
+            parts["transformer"] = ConfigOnly(config)
         return self._assemble(parts)
 
     def pipeline(self) -> Any:

@@ -41,7 +41,10 @@ FACTS = FamilyFacts(
     pipeline_class="diffusers.StableDiffusion3Pipeline",
     flavours={
         "medium": Flavour(
-            repo="stabilityai/stable-diffusion-3.5-medium", licence=_COMMUNITY, gated=True
+            repo="stabilityai/stable-diffusion-3.5-medium",
+            licence=_COMMUNITY,
+            gated=True,
+            defaults={"validation.steps": 40},
         ),
         "large": Flavour(
             repo="stabilityai/stable-diffusion-3.5-large",
