@@ -21,7 +21,14 @@ PRESETS = {
     if p.name != "family.toml" and p.parent.name != "demo"
 }
 GIB = 2**30
-PARAMETERS = {"sd1x": 0.86e9, "sd2x": 0.866e9, "sdxl": 2.57e9, "flux": 11.9e9}  # of the denoiser
+PARAMETERS = {  # of the denoiser, by family or by flavour
+    "sd1x": 0.86e9,
+    "sd2x": 0.866e9,
+    "sdxl": 2.57e9,
+    "flux": 11.9e9,
+    "sd3 medium": 2.47e9,
+    "sd3 large": 8.06e9,
+}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "family.toml"], ids=str)
@@ -96,7 +103,8 @@ def test_weights_gradients_and_states_fit(name: str) -> None:
     """With a tenth to spare for the driver, and at least 1.5 GiB for activations."""
     config = resolve(PRESETS[name], env={}).config
     assert config is not None
-    parameters = PARAMETERS[config.model.family]
+    family, flavour = config.model.family, config.model.flavour
+    parameters = PARAMETERS.get(f"{family} {flavour}") or PARAMETERS[family]
     if config.model.mode == "full":
         assert config.optimizer.name == "adamw"
         needed = parameters * (4 + 4 + 8)  # fp32 weights, gradients, two moments

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from tests.support.families import (
     random_latents,
@@ -38,6 +39,17 @@ def output(family: Any) -> torch.Tensor:
         return family.forward(random_latents(family), some_times(family), text, some_sizes())
 
 
+def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A ComfyUI file of a transformer as ComfyUI adds it up: alpha / rank times up times down."""
+    out = {}
+    for key, tensor in tensors.items():
+        stem = key.removesuffix(".lora_B.weight")
+        if not key.endswith(".alpha"):
+            scale = tensors[f"{stem}.alpha"] / tensor.shape[1] if stem != key else 1.0
+            out[key] = tensor * scale
+    return out
+
+
 def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Tensor:
     """Output of a fresh model after the diffusers pipeline class loaded the file."""
     family = tiny_family(kind, path, "text", "vae", "denoiser")
@@ -45,6 +57,9 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     pipe = cls.from_pretrained(
         path, **({"safety_checker": None} if kind in ("sd1x", "sd2x") else {})
     )
-    pipe.load_lora_weights(folder, weight_name=name)
+    if family.facts.diffusers_reads_alpha or "comfyui" not in name:
+        pipe.load_lora_weights(folder, weight_name=name)
+    else:
+        pipe.load_lora_weights(without_alpha(load_file(folder / name)))
     family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
     return output(family)

@@ -222,7 +222,44 @@ def flux(*, guidance_embeds: bool = True) -> Any:
     )
 
 
-BUILDERS = {"sd1x": sd1x, "sd2x": sd2x, "sdxl": sdxl, "flux": flux}
+def sd3(*, with_t5: bool = True) -> Any:
+    """Like 3.5 medium: second attention in the first block, normalised queries and keys."""
+    from diffusers import (
+        FlowMatchEulerDiscreteScheduler,
+        SD3Transformer2DModel,
+        StableDiffusion3Pipeline,
+    )
+
+    transformer = SD3Transformer2DModel(
+        sample_size=32,
+        patch_size=2,
+        in_channels=16,
+        out_channels=16,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=64,
+        pooled_projection_dim=64,
+        pos_embed_max_size=32,
+        dual_attention_layers=(0,),
+        qk_norm="rms_norm",
+    )
+    quant = {"use_quant_conv": False, "use_post_quant_conv": False}
+    return StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=vae(16, scaling_factor=1.5305, shift_factor=0.0609, **quant),
+        text_encoder=clip(projection=True),
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=clip(projection=True),
+        tokenizer_2=clip_tokenizer(),
+        text_encoder_3=t5(64) if with_t5 else None,
+        tokenizer_3=t5_tokenizer() if with_t5 else None,
+    )
+
+
+BUILDERS = {"sd1x": sd1x, "sd2x": sd2x, "sdxl": sdxl, "flux": flux, "sd3": sd3}
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:

@@ -56,6 +56,16 @@ def to_comfyui(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
     return named | alphas
 
 
+def scaled_in(adapter: AdapterTensors) -> AdapterTensors:
+    """The same effect with alpha equal to the rank: what a loader without alpha has to be given."""
+    tensors, alphas = dict(adapter.tensors), {}
+    for module in adapter.modules:
+        rank = adapter.rank(module)
+        tensors[module + UP] = tensors[module + UP] * (adapter.alphas[module] / rank)
+        alphas[module] = float(rank)
+    return AdapterTensors(tensors, alphas)
+
+
 def _to_kohya(adapter: AdapterTensors) -> dict[str, Tensor]:
     out: dict[str, Tensor] = {}
     for module in adapter.modules:

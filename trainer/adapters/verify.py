@@ -2,8 +2,9 @@
 
 Checked: the expected tensors and no others, shapes, finite values, bit equality with memory,
 scale, that training left the adapter with an effect, and that the file, loaded by the diffusers
-pipeline class as a second adapter of the live model, gives the same output. A file that fails is
-moved aside.
+pipeline class as a second adapter of the live model, gives the same output. A ComfyUI file that
+the class would refuse for its alpha tensors is put under Diffusers names first. A file that fails
+is moved aside.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.adapters.io import read_adapter
-from trainer.adapters.layouts import UP, AdapterTensors
+from trainer.adapters.io import read_adapter, read_file
+from trainer.adapters.layouts import (
+    UP,
+    AdapterTensors,
+    detect,
+    from_file,
+    scaled_in,
+    to_diffusers,
+)
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
@@ -103,7 +112,7 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+            _load(pipeline, path, family)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
@@ -113,6 +122,17 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
                 warnings.simplefilter("ignore")
                 family.denoiser.delete_adapters(SECOND)
         family.denoiser.set_adapter(active)  # also makes its weights trainable again
+
+
+def _load(pipeline: Any, path: Path, family: Family) -> None:
+    """As users do; a file with alpha tensors, where diffusers knows none, by our own key table."""
+    tensors, _ = read_file(path)
+    if family.facts.diffusers_reads_alpha or detect(tensors) != "comfyui":
+        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+        return
+    adapter = scaled_in(from_file(tensors, (), {}))
+    named = to_diffusers(adapter, family.facts.denoiser_slot)
+    pipeline.load_lora_weights(named, adapter_name=SECOND)
 
 
 def _other(path: Path, what: str) -> Finding:

@@ -44,6 +44,7 @@ class TextEncoderFact:
     tokenizer_slot: str
     tokenizer_class: str
     max_tokens: int
+    optional: bool = False  # a checkpoint may say that it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +79,6 @@ class FamilyFacts:
     shift: float | str | None = None
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

@@ -62,7 +62,7 @@ class Family(ABC):
     def load(self, which: Which) -> None:
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
-            for fact in self.facts.text_encoders:
+            for fact in self.source.text_encoders:
                 if fact.slot not in self.modules:
                     self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
                     encoder = load.text_encoder(self.source, fact, self.dtype)

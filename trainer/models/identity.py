@@ -36,7 +36,7 @@ def _text_files(source: Source) -> Iterator[Path]:
     carried = carried_text(source)
     if carried:
         yield Path(source.path)
-    for fact in source.facts.text_encoders:
+    for fact in source.text_encoders:
         if carried and fact.model_class.startswith("transformers.CLIP"):
             yield source.folder(fact.slot, weights=False) / "config.json"
         else:

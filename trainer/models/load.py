@@ -112,6 +112,12 @@ def _vae_config(source: Source) -> dict[str, Any]:
     return _read_config(source.component("vae", source.model.components.vae, "vae"))
 
 
+def denoiser_config(source: Source) -> dict[str, Any]:
+    """Configuration of the denoiser, without its weights in memory."""
+    slot = source.facts.denoiser_slot
+    return _read_config(source.component(slot, source.model.components.denoiser, "denoiser"))
+
+
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
     facts = source.facts
     place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainer.catalog.facts import FamilyFacts
+from trainer.catalog.facts import FamilyFacts, TextEncoderFact
 from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -127,6 +127,15 @@ class Source:
     def pipeline_config(self) -> dict[str, Any]:
         """`model_index.json`, where the checkpoint has one."""
         return self._json("", "model_index.json", required=False)
+
+    @cached_property
+    def text_encoders(self) -> tuple[TextEncoderFact, ...]:
+        """The family's text encoders, less those that the checkpoint says it does without."""
+        return tuple(
+            fact
+            for fact in self.facts.text_encoders
+            if not (fact.optional and self.pipeline_config.get(fact.slot) == [None, None])
+        )
 
     def _json(self, subfolder: str, name: str, *, required: bool) -> dict[str, Any]:
         root = Path(self.repository).expanduser()

@@ -84,7 +84,7 @@ def flux_options_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
         )
 
 
-def max_tokens_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+def max_tokens_of_t5(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if config.model.max_tokens is None:
         return
     if "max_tokens" not in facts.supports:
@@ -213,7 +213,7 @@ RULES = (
     prediction_fits_family,
     zero_snr_needs_v,
     flux_options_on_flux,
-    max_tokens_on_flux,
+    max_tokens_of_t5,
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
     full_training_is_large,

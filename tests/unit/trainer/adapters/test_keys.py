@@ -27,10 +27,12 @@ WIDEST = {
     "sd2x": "attention+ffs+convs",
     "sdxl": "attention+ffs+convs",
     "flux": "ai-toolkit",
+    "sd3": "all+ffs",
 }
 LAYOUTS = ("diffusers", "comfyui")
 
-# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers).
+# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers,
+# mmdit_to_diffusers).
 UNET_INNER = (
     r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
     r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
@@ -46,6 +48,13 @@ FLUX_KNOWN = re.compile(
     r"|single_transformer_blocks\.\d+\.(attn\.to_[qkv]|proj_mlp|proj_out|norm\.linear)"
     r"|proj_out|x_embedder|context_embedder"
 )
+
+SD3_KNOWN = re.compile(
+    r"transformer_blocks\.\d+\.(attn\.(to_[qkv]|add_[qkv]_proj|to_out\.0|to_add_out)"
+    r"|attn2\.(to_[qkv]|to_out\.0)|norm1(_context)?\.linear|ff(_context)?\.net\.(0\.proj|2))"
+    r"|norm_out\.linear|proj_out|context_embedder"
+)
+KNOWN = {"flux": FLUX_KNOWN, "sd3": SD3_KNOWN}
 
 
 def saved(kind: str, model: Path, folder: Path, preset: str):
@@ -76,11 +85,11 @@ def test_golden_keys(kind, layout, tiny_model, tmp_path):
 def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
     files, lora = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
-    known = FLUX_KNOWN if kind == "flux" else UNET_KNOWN
+    known = KNOWN.get(kind, UNET_KNOWN)
     looked_up = set()
     for module in lora.tensors().modules:
         assert known.fullmatch(module), module
-        if kind == "flux":
+        if kind in KNOWN:
             stem = f"transformer.{module}"
             looked_up |= {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight", f"{stem}.alpha"}
         else:

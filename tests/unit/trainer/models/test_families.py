@@ -33,6 +33,10 @@ def test_text_equals_the_pipeline(kind, tiny_model):
     for caption, entry in zip(CAPTIONS, entries, strict=True):
         if kind == "flux":
             embeds, pooled, _ = pipe.encode_prompt(caption, None, max_sequence_length=32)
+        elif kind == "sd3":
+            embeds, _, pooled, _ = pipe.encode_prompt(
+                caption, None, None, do_classifier_free_guidance=False, max_sequence_length=32
+            )
         elif kind == "sdxl":
             embeds, _, pooled, _ = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
         else:
@@ -84,6 +88,13 @@ def direct_call(family, noisy, time, text, sizes):
         condition = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.float()}
         return family.denoiser(
             noisy, time, text["prompt_embeds"], added_cond_kwargs=condition
+        ).sample
+    if family.facts.key == "sd3":
+        return family.denoiser(
+            hidden_states=noisy,
+            timestep=time * 1000,
+            encoder_hidden_states=text["prompt_embeds"],
+            pooled_projections=text["pooled_prompt_embeds"],
         ).sample
     from diffusers import FluxPipeline
 

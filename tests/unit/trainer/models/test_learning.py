@@ -38,6 +38,26 @@ def example_step_flux(denoiser, x0, noise, sigma, text):
     return torch.mean(error.reshape(b, -1), 1).mean()
 
 
+def example_step_sd3(denoiser, x0, noise, sigma, text):
+    """One loss as in the diffusers dreambooth script for SD3: weighting none, raw output."""
+    from diffusers.training_utils import compute_loss_weighting_for_sd3
+
+    s = sigma.view(-1, 1, 1, 1)
+    prediction = denoiser(
+        hidden_states=(1.0 - s) * x0 + s * noise,
+        timestep=sigma * 1000.0,
+        encoder_hidden_states=text["prompt_embeds"],
+        pooled_projections=text["pooled_prompt_embeds"],
+        return_dict=False,
+    )[0]
+    weighting = compute_loss_weighting_for_sd3(weighting_scheme="none", sigmas=s)
+    error = weighting.float() * (prediction.float() - (noise - x0).float()) ** 2
+    return torch.mean(error.reshape(len(x0), -1), 1).mean()
+
+
+EXAMPLES = {"flux": example_step_flux, "sd3": example_step_sd3}
+
+
 def example_step_sd(denoiser, scheduler, x0, noise, time, text):
     """One loss as in the diffusers text-to-image scripts for Stable Diffusion and SDXL."""
     noisy = scheduler.add_noise(x0, noise, time)
@@ -69,7 +89,7 @@ def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
     config = tiny_config(kind, tiny_model(kind))
     objective = build_objective(config.noise, config.loss, ours)
     scheduler = None
-    if kind != "flux":
+    if kind not in EXAMPLES:
         scheduler = DDPMScheduler.from_pretrained(tiny_model(kind), subfolder="scheduler")
     differences = []
     for step in range(10):
@@ -79,7 +99,7 @@ def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
         prediction = ours.forward(corrupted.noisy, corrupted.time, text, some_sizes())
         our_loss = objective.loss(prediction, corrupted)
         if scheduler is None:
-            their_loss = example_step_flux(theirs.denoiser, x0, draw.noise, draw.time, text)
+            their_loss = EXAMPLES[kind](theirs.denoiser, x0, draw.noise, draw.time, text)
         else:
             their_loss = example_step_sd(
                 theirs.denoiser, scheduler, x0, draw.noise, draw.time, text
@@ -138,7 +158,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
-STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300}
+STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300, "sd3": 300}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ from trainer.models.sd2x import SD2X
 
 
 def slot_of(kind: str) -> str:
-    return "transformer" if kind == "flux" else "unet"
+    return "unet" if kind.startswith("sd1") or kind == "sdxl" else "transformer"
 
 
 def weights_of(folder: Path) -> Path:
