@@ -21,7 +21,12 @@ PRESETS = {
     if p.name != "family.toml" and p.parent.name != "demo"
 }
 GIB = 2**30
-PARAMETERS = {"sd1x": 0.86e9, "sdxl": 2.57e9, "flux": 11.9e9}  # of the denoiser
+PARAMETERS = {  # of the denoiser
+    "sd1x": 0.86e9,
+    "sdxl": 2.57e9,
+    "flux": 11.9e9,
+    "pixart": 0.91e9,
+}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "family.toml"], ids=str)

@@ -38,11 +38,35 @@ def output(family: Any) -> torch.Tensor:
         return family.forward(random_latents(family), some_times(family), text, some_sizes())
 
 
+def load_by_hand(module: torch.nn.Module, path: Path) -> None:
+    """As a user of a pipeline without `load_lora_weights` does: by PEFT alone."""
+    import json
+
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        tensors = {k.removeprefix("transformer."): file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        packed = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    config = {k.removeprefix("transformer."): v for k, v in packed.items()}
+    alphas = {k: float(v) for k, v in tensors.items() if k.endswith(".alpha")}
+    if not config:
+        modules = [k.removesuffix(".alpha") for k in alphas]
+        rank = tensors[f"{modules[0]}.lora_A.weight"].shape[0]
+        config = {"r": rank, "lora_alpha": next(iter(alphas.values())), "target_modules": modules}
+    inject_adapter_in_model(LoraConfig(**config), module)
+    values = {k: v for k, v in tensors.items() if k not in alphas}
+    assert not set_peft_model_state_dict(module, values).unexpected_keys
+
+
 def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Tensor:
     """Output of a fresh model after the diffusers pipeline class loaded the file."""
     family = tiny_family(kind, path, "text", "vae", "denoiser")
     cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
     pipe = cls.from_pretrained(path, **({"safety_checker": None} if kind == "sd1x" else {}))
-    pipe.load_lora_weights(folder, weight_name=name)
+    if hasattr(pipe, "load_lora_weights"):
+        pipe.load_lora_weights(folder, weight_name=name)
+    else:
+        load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name)
     family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
     return output(family)

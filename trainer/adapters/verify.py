@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from trainer.adapters import plain
 from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.errors import TrainerError
@@ -103,7 +104,12 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+            if hasattr(pipeline, "load_lora_weights"):
+                pipeline.load_lora_weights(
+                    str(path.parent), weight_name=path.name, adapter_name=SECOND
+                )
+            else:
+                plain.load_into(family.denoiser, family.facts.denoiser_slot, path, SECOND)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:

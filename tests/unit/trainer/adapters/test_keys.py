@@ -22,10 +22,16 @@ from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import detect
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "adapters"
-WIDEST = {"sd1x": "attention+ffs+convs", "sdxl": "attention+ffs+convs", "flux": "ai-toolkit"}
+WIDEST = {
+    "sd1x": "attention+ffs+convs",
+    "sdxl": "attention+ffs+convs",
+    "flux": "ai-toolkit",
+    "pixart": "attention+ffs",
+}
 LAYOUTS = ("diffusers", "comfyui")
 
-# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers).
+# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers,
+# pixart_to_diffusers).
 UNET_INNER = (
     r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
     r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
@@ -41,6 +47,11 @@ FLUX_KNOWN = re.compile(
     r"|single_transformer_blocks\.\d+\.(attn\.to_[qkv]|proj_mlp|proj_out|norm\.linear)"
     r"|proj_out|x_embedder|context_embedder"
 )
+
+PIXART_KNOWN = re.compile(
+    r"transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
+)
+KNOWN = {"flux": FLUX_KNOWN, "pixart": PIXART_KNOWN}
 
 
 def saved(kind: str, model: Path, folder: Path, preset: str):
@@ -71,11 +82,11 @@ def test_golden_keys(kind, layout, tiny_model, tmp_path):
 def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
     files, lora = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
-    known = FLUX_KNOWN if kind == "flux" else UNET_KNOWN
+    known = KNOWN.get(kind, UNET_KNOWN)
     looked_up = set()
     for module in lora.tensors().modules:
         assert known.fullmatch(module), module
-        if kind == "flux":
+        if kind in KNOWN:
             stem = f"transformer.{module}"
             looked_up |= {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight", f"{stem}.alpha"}
         else:

@@ -19,7 +19,7 @@ from trainer.models.sd1x import SD1X
 
 
 def slot_of(kind: str) -> str:
-    return "transformer" if kind == "flux" else "unet"
+    return "unet" if kind in ("sd1x", "sdxl") else "transformer"
 
 
 def weights_of(folder: Path) -> Path:
