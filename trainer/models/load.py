@@ -178,7 +178,7 @@ def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | No
             raise wrong_model(
                 place, f"its {key} is {config.get(key)!r}", f"{family} has {value!r} there"
             )
-    inputs, outputs = config.get("in_channels"), config.get("out_channels")
+    inputs, outputs = config.get("in_channels", 0), config.get("out_channels")
     halves = 2 if facts and facts.learned_variance else 1
     if outputs is not None and outputs not in (inputs, halves * inputs):
         raise wrong_model(
