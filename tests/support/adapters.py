@@ -50,6 +50,27 @@ def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
+def load_by_hand(module: torch.nn.Module, path: Path) -> None:
+    """As a user of a pipeline without `load_lora_weights` does: by PEFT alone."""
+    import json
+
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        tensors = {k.removeprefix("transformer."): file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        packed = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    config = {k.removeprefix("transformer."): v for k, v in packed.items()}
+    alphas = {k: float(v) for k, v in tensors.items() if k.endswith(".alpha")}
+    if not config:
+        modules = [k.removesuffix(".alpha") for k in alphas]
+        rank = tensors[f"{modules[0]}.lora_A.weight"].shape[0]
+        config = {"r": rank, "lora_alpha": next(iter(alphas.values())), "target_modules": modules}
+    inject_adapter_in_model(LoraConfig(**config), module)
+    values = {k: v for k, v in tensors.items() if k not in alphas}
+    assert not set_peft_model_state_dict(module, values).unexpected_keys
+
+
 def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Tensor:
     """Output of a fresh model after the diffusers pipeline class loaded the file."""
     family = tiny_family(kind, path, "text", "vae", "denoiser")
@@ -57,7 +78,9 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     pipe = cls.from_pretrained(
         path, **({"safety_checker": None} if kind in ("sd1x", "sd2x") else {})
     )
-    if family.facts.diffusers_reads_alpha or "comfyui" not in name:
+    if not hasattr(pipe, "load_lora_weights"):
+        load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name)
+    elif family.facts.diffusers_reads_alpha or "comfyui" not in name:
         pipe.load_lora_weights(folder, weight_name=name)
     else:
         pipe.load_lora_weights(without_alpha(load_file(folder / name)))

@@ -11,12 +11,12 @@ from torch import Tensor
 from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
 
-KINDS = ("sd1x", "sd2x", "sdxl", "flux", "sd3")
+KINDS = ("sd1x", "sd2x", "sdxl", "flux", "sd3", "pixart")
 
 
 def tiny_config(kind: str, path: Path, **changes: Any) -> JobConfig:
     model: dict[str, Any] = {"family": kind, "path": str(path)}
-    if kind in ("flux", "sd3"):
+    if kind in ("flux", "sd3", "pixart"):
         model["max_tokens"] = 32
     data = {"model": model | changes.pop("model", {}), "train": {"steps": 1}} | changes
     return JobConfig.model_validate(data)

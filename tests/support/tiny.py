@@ -259,7 +259,38 @@ def sd3(*, with_t5: bool = True) -> Any:
     )
 
 
-BUILDERS = {"sd1x": sd1x, "sd2x": sd2x, "sdxl": sdxl, "flux": flux, "sd3": sd3}
+def pixart(**config: Any) -> Any:
+    from diffusers import DDIMScheduler, PixArtSigmaPipeline, PixArtTransformer2DModel
+
+    options = {"sample_size": 8, "use_additional_conditions": False} | config
+    transformer = PixArtTransformer2DModel(
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=3,
+        caption_channels=32,
+        in_channels=4,
+        out_channels=8,
+        cross_attention_dim=24,
+        **options,
+    )
+    return PixArtSigmaPipeline(
+        vae=vae(4, scaling_factor=0.13025),
+        text_encoder=t5(),
+        tokenizer=t5_tokenizer(),
+        transformer=transformer,
+        scheduler=DDIMScheduler(beta_start=0.0001, beta_end=0.02, clip_sample=False),
+    )
+
+
+BUILDERS = {
+    "sd1x": sd1x,
+    "sd2x": sd2x,
+    "sdxl": sdxl,
+    "flux": flux,
+    "sd3": sd3,
+    "pixart": pixart,
+}
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:

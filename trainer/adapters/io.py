@@ -1,7 +1,8 @@
 """Write and read adapter files.
 
 The Diffusers file is written by diffusers' own pipeline class, so that it is by construction what
-`load_lora_weights` expects; alpha and rank travel in its metadata.
+`load_lora_weights` expects; alpha and rank travel in its metadata. Where the class has no such
+methods, `plain.py` writes the same layout.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.adapters.layouts import AdapterTensors, from_file, to_comfyui
+from trainer.adapters.plain import METADATA_KEY
+from trainer.adapters.plain import write as write_plain
 from trainer.catalog import load as load_dotted
 from trainer.catalog.facts import FamilyFacts
 from trainer.errors import DataError
 from trainer.findings import finding
 from trainer.runs.files import write_atomic
 
-METADATA_KEY = "lora_adapter_metadata"
 DIFFUSERS_NAME = "pytorch_lora_weights"
 
 
@@ -38,6 +40,10 @@ def write_diffusers(
     pipeline = load_dotted(facts.pipeline_class.replace(".", ":", 1))
     path = folder / f"{DIFFUSERS_NAME}{suffix}.safetensors"
     slot = facts.denoiser_slot
+    if not hasattr(pipeline, "save_lora_weights"):
+        write_plain(path, slot, adapter, peft_config)
+        order_header(path)
+        return path
     pipeline.save_lora_weights(
         str(folder),
         weight_name=path.name,

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.adapters import plain
 from trainer.adapters.io import read_adapter, read_file
 from trainer.adapters.layouts import (
     UP,
@@ -112,7 +113,10 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _load(pipeline, path, family)
+            if hasattr(pipeline, "load_lora_weights"):
+                _load(pipeline, path, family)
+            else:
+                plain.load_into(family.denoiser, family.facts.denoiser_slot, path, SECOND)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:

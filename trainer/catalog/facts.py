@@ -57,7 +57,9 @@ class FamilyFacts:
     modality: str = "image"
     denoiser_slot: str  # "unet" or "transformer": pipeline attribute and sub-folder
     denoiser_class: str  # dotted
+    denoiser_aliases: tuple[str, ...] = ()  # other class names in published configurations
     denoiser_config: dict[str, Any] = field(default_factory=dict)  # tells the family from kin
+    learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
     pipeline_class: str

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from trainer.catalog import load as load_dotted
-from trainer.catalog.facts import TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
+from trainer.models.parts.adaptable import adaptable
 from trainer.models.source import Place, Source, missing
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ def denoiser_config(source: Source) -> dict[str, Any]:
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
     facts = source.facts
     place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")
-    return _component(place, facts.denoiser_class, dtype, facts.key, facts.denoiser_config)
+    return adaptable(_component(place, facts.denoiser_class, dtype, facts.key, facts))
 
 
 def _component(
@@ -129,12 +130,14 @@ def _component(
     dotted: str,
     dtype: torch.dtype,
     family: str,
-    expected: dict[str, Any] | None = None,
+    facts: FamilyFacts | None = None,
 ) -> nn.Module:
     cls = load_dotted(dotted.replace(".", ":", 1))
-    _check_class(place, cls.__name__, family, expected or {})
+    _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])
+        if not hasattr(cls, "from_single_file"):
+            return _from_own_names(cls, place, dtype)
 
         def load_file() -> Any:
             return cls.from_single_file(file, config=str(place.folder), torch_dtype=dtype)
@@ -151,23 +154,39 @@ def _component(
     return _complete(module, info["missing_keys"], place)
 
 
+def _from_own_names(cls: Any, place: Place, dtype: torch.dtype) -> nn.Module:
+    """A file with the module's own names, for classes that diffusers converts nothing for."""
+    from safetensors.torch import load_file
+
+    file = str(place.weights[0])
+
+    def load() -> tuple[Any, list[str]]:
+        module = cls.from_config(cls.load_config(place.folder))
+        absent = module.load_state_dict(load_file(file), strict=False).missing_keys
+        return module.to(dtype), absent
+
+    return _complete(*attempt(file, place.where, load), place)
+
+
 def _read_config(place: Place) -> dict[str, Any]:
     path = place.folder / "config.json"
     return attempt(str(path), place.where, lambda: json.loads(path.read_text(encoding="utf-8")))
 
 
-def _check_class(place: Place, wanted: str, family: str, expected: dict[str, Any]) -> None:
+def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | None) -> None:
     """The configuration is of the class, and of the kind of it, that the family trains."""
     config = _read_config(place)
     found = config.get("_class_name", wanted)
-    if found != wanted:
+    if found not in (wanted, *(facts.denoiser_aliases if facts else ())):
         raise wrong_model(place, f"it holds a {found}", f"{family} needs a {wanted}")
+    expected = facts.denoiser_config if facts else {}
     for key in unlike(config, expected):
         raise wrong_model(
             place, f"its {key} is {config.get(key)!r}", f"{family} has {expected[key]!r} there"
         )
-    inputs, outputs = config.get("in_channels"), config.get("out_channels")
-    if outputs is not None and inputs != outputs:
+    inputs, outputs = config.get("in_channels", 0), config.get("out_channels")
+    halves = 2 if facts and facts.learned_variance else 1
+    if outputs is not None and outputs not in (inputs, halves * inputs):
         raise wrong_model(
             place,
             f"it takes {inputs} channels and gives {outputs}",

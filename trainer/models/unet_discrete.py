@@ -1,4 +1,4 @@
-"""Sub-base of the UNet families: a discrete noise schedule and 4-D latents as they are."""
+"""Sub-bases of the families with a discrete noise schedule and 4-D latents as they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trainer.models.parts.diffusers_classes import scheduler
 from trainer.objective.ddpm import zero_terminal_snr
 
 
-class UNetDiscrete(Family):
+class Discrete(Family):
     """Schedule and prediction type as the checkpoint's scheduler says, unless configured."""
 
     @property
@@ -35,6 +35,10 @@ class UNetDiscrete(Family):
         if self.model.zero_terminal_snr:
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
+
+
+class UNetDiscrete(Discrete):
+    """Families whose denoiser is diffusers' UNet2DConditionModel."""
 
     def call(self, noisy: Tensor, time: Tensor, text: Tensor, **extra: Any) -> Tensor:
         return self.denoiser(

@@ -28,11 +28,12 @@ WIDEST = {
     "sdxl": "attention+ffs+convs",
     "flux": "ai-toolkit",
     "sd3": "all+ffs",
+    "pixart": "attention+ffs",
 }
 LAYOUTS = ("diffusers", "comfyui")
 
 # What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers,
-# mmdit_to_diffusers).
+# mmdit_to_diffusers, pixart_to_diffusers).
 UNET_INNER = (
     r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
     r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
@@ -54,7 +55,10 @@ SD3_KNOWN = re.compile(
     r"|attn2\.(to_[qkv]|to_out\.0)|norm1(_context)?\.linear|ff(_context)?\.net\.(0\.proj|2))"
     r"|norm_out\.linear|proj_out|context_embedder"
 )
-KNOWN = {"flux": FLUX_KNOWN, "sd3": SD3_KNOWN}
+PIXART_KNOWN = re.compile(
+    r"transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
+)
+KNOWN = {"flux": FLUX_KNOWN, "sd3": SD3_KNOWN, "pixart": PIXART_KNOWN}
 
 
 def saved(kind: str, model: Path, folder: Path, preset: str):

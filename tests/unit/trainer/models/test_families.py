@@ -37,6 +37,12 @@ def test_text_equals_the_pipeline(kind, tiny_model):
             embeds, _, pooled, _ = pipe.encode_prompt(
                 caption, None, None, do_classifier_free_guidance=False, max_sequence_length=32
             )
+        elif kind == "pixart":
+            embeds, mask, _, _ = pipe.encode_prompt(caption, False, max_sequence_length=32)
+            real = int(mask.sum())  # padding is hidden from the denoiser and not kept
+            assert 0 < real < 32
+            assert bool(entry["mask"].all())
+            embeds, pooled = embeds[:, :real], None
         elif kind == "sdxl":
             embeds, _, pooled, _ = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
         else:
@@ -96,6 +102,15 @@ def direct_call(family, noisy, time, text, sizes):
             encoder_hidden_states=text["prompt_embeds"],
             pooled_projections=text["pooled_prompt_embeds"],
         ).sample
+    if family.facts.key == "pixart":
+        out = family.denoiser(
+            noisy,
+            encoder_hidden_states=text["prompt_embeds"],
+            encoder_attention_mask=text["mask"].float(),
+            timestep=time,
+            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+        ).sample
+        return out.chunk(2, dim=1)[0]
     from diffusers import FluxPipeline
 
     b, c, h, w = noisy.shape

@@ -66,7 +66,16 @@ def example_step_sd(denoiser, scheduler, x0, noise, time, text):
         time_ids = torch.tensor([[32, 32, 0, 0, 32, 32]] * len(x0), dtype=torch.float32)
         added = {"time_ids": time_ids, "text_embeds": text["pooled_prompt_embeds"]}
         condition = {"added_cond_kwargs": added}
-    prediction = denoiser(noisy, time, text["prompt_embeds"], return_dict=False, **condition)[0]
+    if "mask" in text:
+        condition = {"encoder_attention_mask": text["mask"].float()}
+    prediction = denoiser(
+        noisy,
+        timestep=time,
+        encoder_hidden_states=text["prompt_embeds"],
+        return_dict=False,
+        **condition,
+    )[0]
+    prediction = prediction[:, : x0.shape[1]]  # some predict a variance as well
     v = scheduler.config.prediction_type == "v_prediction"
     target = scheduler.get_velocity(x0, noise, time) if v else noise
     return F.mse_loss(prediction.float(), target.float(), reduction="mean")
@@ -158,7 +167,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
-STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300, "sd3": 300}
+STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300, "sd3": 300, "pixart": 300}
 
 
 @pytest.mark.parametrize("kind", KINDS)

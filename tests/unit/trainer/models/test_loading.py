@@ -20,7 +20,7 @@ from trainer.models.sd2x import SD2X
 
 
 def slot_of(kind: str) -> str:
-    return "unet" if kind.startswith("sd1") or kind == "sdxl" else "transformer"
+    return "unet" if kind.startswith("sd1") or kind in ("sd2x", "sdxl") else "transformer"
 
 
 def weights_of(folder: Path) -> Path:
