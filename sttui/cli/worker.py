@@ -35,7 +35,7 @@ class Document:
     findings: tuple[Finding, ...]
 
 
-def ask(argv: Sequence[str], *, packages: Sequence[str] = ("numpy", "torch")) -> Document:
+def ask(argv: Sequence[str], *, packages: Sequence[str] = ("numpy",)) -> Document:
     """The answer; CliError with its findings and exit code when the child failed."""
     require_trainer(packages)
     child = subprocess.Popen(

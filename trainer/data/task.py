@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from trainer.cache.build import Progress, no_room
+from trainer.cache.room import no_room
 from trainer.config.schema.root import JobConfig
 from trainer.data.funnel import Funnel, judge
 from trainer.errors import Preempted, TrainerError
 from trainer.findings import Finding, finding
-from trainer.models.base import Family
+
+if TYPE_CHECKING:
+    from trainer.cache.build import Progress
+    from trainer.models.base import Family
 
 PROGRESS_S = 0.5  # between two progress events
 UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)

@@ -30,7 +30,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """A readable sample with everything the checks look at; `measures` only for pictures."""
+    """A readable sample with everything the checks look at; recordings have no `measures`."""
 
     dataset: int  # number of its part
     relpath: str
@@ -64,6 +64,11 @@ class Group:
         if self.dataset.kind != "image":
             return []
         return [s for s in self.samples if s.measures is not None and s.measures.reason is None]
+
+    @property
+    def sized(self) -> list[Sample]:
+        """Pictures and films whose size is known and which are not damaged."""
+        return [s for s in self.samples if min(s.size) and not (s.measures and s.measures.reason)]
 
     def flag(self, code: str, sample: Sample, detail: str, **more: Any) -> Flag:
         return Flag(code, self.id, sample.relpath, detail, **more)

@@ -21,14 +21,14 @@ UNEVEN = 5.0  # times as often as the samples of another dataset
 
 def check_geometry(group: Group) -> Iterator[Flag]:
     yield from _outliers(group)
-    for sample in group.pictures:
+    for sample in group.sized:
         ratio = max(sample.size) / min(sample.size)
         if ratio > MAX_ASPECT and group.dataset.geometry.aspect == "preserve":
             yield group.flag("DAT014", sample, f"{_times(sample)}, {ratio:.1f}:1")
 
 
 def _outliers(group: Group) -> Iterator[Flag]:
-    samples = group.pictures
+    samples = group.sized
     if len(samples) < FEW:
         return
     shapes = np.log([s.facts.width / s.facts.height for s in samples])

@@ -37,6 +37,15 @@ class Picture:
     relpath: str
     locator: str
 
+    @property
+    def key(self) -> bytes:
+        """An animation may be looked at as a picture and as a film."""
+        return key_of(self.content, self.kind)
+
+
+def key_of(content: bytes, kind: Kind) -> bytes:
+    return content if kind == "image" else content + kind.encode()
+
 
 def measure_all(
     database: Path, pictures: Mapping[bytes, Picture], tick: Tick
@@ -48,11 +57,11 @@ def measure_all(
         missing = [p for content, p in pictures.items() if content not in known]
         tick(len(known), len(pictures))
         for done in _chunks(_measured(missing), CHUNK):
-            fresh = [(p.content, m) for p, m in done if m is not None]
+            fresh = [(p.key, m) for p, m in done if m is not None]
             with transaction(db):
                 db.executemany(
                     "INSERT OR REPLACE INTO measure VALUES (?, ?, ?)",
-                    [(content, VERSION, m.dump()) for content, m in fresh],
+                    [(key, VERSION, m.dump()) for key, m in fresh],
                 )
             known.update(fresh)
             tick(len(known), len(pictures))

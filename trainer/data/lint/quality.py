@@ -20,12 +20,13 @@ BLOCKS = 1.2
 
 def check_quality(group: Group) -> Iterator[Flag]:
     geometry = group.dataset.geometry
-    for sample in group.pictures:
-        assert sample.measures is not None
+    for sample in group.sized:
         factor = enlargement(*sample.size, place(*sample.size, geometry))
         if factor > ENLARGED:
             size = f"{sample.facts.width} x {sample.facts.height}"
             yield group.flag("DAT008", sample, f"{size}, enlarged by {factor:.2f}")
+    for sample in group.pictures:
+        assert sample.measures is not None
         for code, detail in looks(sample.measures):
             yield group.flag(code, sample, detail)
 

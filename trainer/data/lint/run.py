@@ -15,7 +15,7 @@ from trainer.data.lint.flag import Flag, Group, Sample
 from trainer.data.lint.geometry import check_geometry, mixing
 from trainer.data.lint.measure import Measures
 from trainer.data.lint.media import check_media
-from trainer.data.lint.memory import Picture, measure_all
+from trainer.data.lint.memory import Picture, key_of, measure_all
 from trainer.data.lint.pairs import check_pairs
 from trainer.data.lint.quality import check_quality
 from trainer.data.lint.texts import as_findings
@@ -77,18 +77,17 @@ def lint(
 
 def gather(subject: Subject, parts: Sequence[Scanned], watch: Watch) -> list[Group]:
     """All readable samples; pictures are decoded once, however often they occur."""
-    pictures = {
-        row.content: Picture(
-            row.content, part.dataset.kind, part.dataset.source, row.relpath, row.locator
-        )
+    pictures = [
+        Picture(row.content, part.dataset.kind, part.dataset.source, row.relpath, row.locator)
         for part in parts
         if part.dataset.kind in ("image", "video")
         for row in part.rows()
         if row.reason is None and row.content is not None
-    }
+    ]
+    different = {picture.key: picture for picture in pictures}
     database = subject.cache_root / DATABASE
     with cache_guard(subject.cache_root):
-        measures = measure_all(database, pictures, partial(watch.tick, "looking at pictures"))
+        measures = measure_all(database, different, partial(watch.tick, "looking at pictures"))
     return [_group(subject, number, part, measures) for number, part in enumerate(parts)]
 
 
@@ -100,7 +99,7 @@ def _group(subject: Subject, number: int, part: Scanned, measures: dict[bytes, M
             facts=row.facts,
             content=row.content,
             captions=part.dataset.captions(row.relpath, row.text),
-            measures=measures.get(row.content),
+            measures=measures.get(key_of(row.content, part.dataset.kind)),
         )
         for row in part.rows()
         if row.reason is None and row.content is not None

@@ -12,11 +12,11 @@ from PIL import Image
 
 from trainer.data.bad import BadSample
 from trainer.data.geometry import kept_share
+from trainer.data.item import Item
 from trainer.data.survey.scan import Scanned
 from trainer.data.survey.sheet import Box, Tile, draw_sheet, fitted, save_sheet
 from trainer.data.survey.subject import Subject
 from trainer.data.survey.watch import Watch
-from trainer.data.table import Item
 from trainer.errors import DataError
 from trainer.findings import finding
 from trainer.rng import stream_seed
@@ -33,7 +33,7 @@ def preview_document(
     out: Path | None = None,
     thumbs: int = 0,
 ) -> dict[str, Any]:
-    """`count` samples drawn by `seed`, or those whose names match `only` (with * and ?).
+    """`count` pictures or films drawn by `seed`, or those that `only` names (with * and ?).
 
     With `thumbs` each sample carries its picture, that many pixels along the longer edge.
     """
@@ -46,7 +46,7 @@ def preview_document(
     for number, (part, row) in enumerate(chosen):
         watch.tick("reading pictures", number, len(chosen))
         item = part.table.item(row)
-        picture = read(item) if part.dataset.kind == "image" else None
+        picture = read(item)
         box = box_of(item)
         samples.append(_document(part, item, box) | _thumb(picture, box, thumbs))
         tiles.append(Tile(picture, item.relpath, _note(item), box))
@@ -60,7 +60,8 @@ def _chosen(
     parts: Sequence[Scanned], count: int, only: Sequence[str], seed: int
 ) -> Iterator[tuple[Scanned, int]]:
     """Drawn by hash over all datasets, so each is there by its share; named ones in their order."""
-    places = [(part, row) for part in parts for row in range(len(part.table))]
+    shown = [part for part in parts if part.dataset.kind in ("image", "video")]
+    places = [(part, row) for part in shown for row in range(len(part.table))]
     if only:
         yield from (
             (part, row)
@@ -77,12 +78,16 @@ def _chosen(
 
 
 def read(item: Item) -> Image.Image | None:
-    """The picture as the trainer reads it; None when it cannot be decoded."""
+    """The picture, or the first frame taken of a film; None when it cannot be decoded."""
     from trainer.data.pixels import read_picture
 
     try:
         with item.open() as file:
-            return read_picture(file, item.background)
+            if item.kind == "image":
+                return read_picture(file, item.background)
+            from trainer.data.video_read import read_frames
+
+            return Image.fromarray(read_frames(file, item.clip[:1], item.background)[0])
     except (BadSample, OSError):
         return None
 

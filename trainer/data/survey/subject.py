@@ -20,7 +20,7 @@ from trainer.errors import ConfigError, DataError
 from trainer.findings import at_or_above, finding
 
 DEFAULT_FAMILY = "sdxl"  # of a bare folder: 1024 px, multiples of 64
-NO_LENGTH = ("CFG040", "CFG041")  # how long is trained does not matter here
+ABOUT_TRAINING = ("CFG040", "CFG041", "CFG160")  # its length, and whether the family can do it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def open_subject(
         extra = [f'model.family="{family}"'] if family else []
         extra += [f'data.defaults.resolution="{resolution}"'] if resolution else []
         found = resolve(place, overrides=[*extra, *overrides])
-    errors = [f for f in at_or_above(found.findings, "error") if f.code not in NO_LENGTH]
+    errors = [f for f in at_or_above(found.findings, "error") if f.code not in ABOUT_TRAINING]
     if found.config is None or errors:
         kind_of = DataError if all(f.code.startswith("DAT") for f in errors) else ConfigError
         raise kind_of(*(errors or found.findings))
