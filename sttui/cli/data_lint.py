@@ -79,12 +79,12 @@ def _show(found: Document, files: bool) -> None:
         return
     if files:
         output.table(found.schema, found.data["files"], FILES, id="path")
-    else:
+    elif found.findings or not output.for_people():
         output.table(found.schema, found.findings, COLUMNS, id="code")
     if not output.for_people():
         return
     shown = "\n".join(found.data["epoch"]["shown"])
-    output.raw(f"\n{shown}\n")
+    output.raw(f"{chr(10) if found.findings else ''}{shown}\n")
     narrate.say(summary(found.findings), "" if found.findings else "green")
     if found.findings and not files:
         narrate.say("reasons and remedies: -o wide, or stune explain CODE; names: --files", "dim")

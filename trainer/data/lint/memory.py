@@ -7,7 +7,8 @@ continues where it was, and a second one reads instead of decoding. A renamed pi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -50,25 +51,38 @@ def key_of(content: bytes, kind: Kind) -> bytes:
 def measure_all(
     database: Path, pictures: Mapping[bytes, Picture], tick: Tick
 ) -> dict[bytes, Measures]:
-    """Measures by content hash; a picture that its place refuses now is missing."""
+    """Measures by key; a picture that its place refuses now is missing. `tick` may raise to stop,
+    between any two pictures."""
     database.parent.mkdir(parents=True, exist_ok=True)
     with closing(connect(database, SCHEMA)) as db:
         known = {c: parse(text) for c, text in _stored(db, list(pictures))}
         missing = [p for content, p in pictures.items() if content not in known]
         tick(len(known), len(pictures))
-        for done in _chunks(_measured(missing), CHUNK):
-            fresh = [(p.key, m) for p, m in done if m is not None]
-            with transaction(db):
-                db.executemany(
-                    "INSERT OR REPLACE INTO measure VALUES (?, ?, ?)",
-                    [(key, VERSION, m.dump()) for key, m in fresh],
-                )
-            known.update(fresh)
-            tick(len(known), len(pictures))
+        fresh: list[tuple[bytes, Measures]] = []
+        try:
+            with closing(_measured(missing)) as done:
+                for picture, measures in done:
+                    if measures is not None:
+                        fresh.append((picture.key, measures))
+                        known[picture.key] = measures
+                    if len(fresh) >= CHUNK:
+                        _store(db, fresh)
+                        fresh = []
+                    tick(len(known), len(pictures))
+        finally:  # also when it is stopped
+            _store(db, fresh)
     return known
 
 
-def _stored(db, contents: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
+def _store(db: sqlite3.Connection, fresh: Sequence[tuple[bytes, Measures]]) -> None:
+    with transaction(db):
+        db.executemany(
+            "INSERT OR REPLACE INTO measure VALUES (?, ?, ?)",
+            [(key, VERSION, measures.dump()) for key, measures in fresh],
+        )
+
+
+def _stored(db: sqlite3.Connection, contents: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
     for start in range(0, len(contents), ASKED):
         part = contents[start : start + ASKED]
         marks = ",".join("?" * len(part))
@@ -78,7 +92,7 @@ def _stored(db, contents: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
         )
 
 
-def _measured(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Measures | None]]:
+def _measured(pictures: Iterable[Picture]) -> Generator[tuple[Picture, Measures | None]]:
     """In order, with a bounded number of pictures in work."""
     waiting: list[tuple[Picture, Future[Measures | None]]] = []
     rest = iter(pictures)
@@ -101,8 +115,3 @@ def _measure(picture: Picture) -> Measures | None:
             return measure(file) if picture.kind == "image" else measure_film(file)
     except OSError:
         return None
-
-
-def _chunks(items: Iterator, size: int) -> Iterator[list]:
-    while part := list(islice(items, size)):
-        yield part
