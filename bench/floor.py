@@ -18,17 +18,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
+from tests.support.families import KINDS, kind_of, make_tiny
 from tests.support.pictures import make_folder
-from tests.support.tiny import make_tiny
 from trainer import catalog
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
-from trainer.data.batch import Batch
 from trainer.data.prepare import make_loader, prepare
 from trainer.loop.build import assemble
 from trainer.loop.parts import Parts
@@ -73,7 +70,8 @@ def family_of(folder: Path) -> str:
 def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     """The product's own parts, prepared as a job would."""
     make_folder(work / "pictures", 8, sizes=((size, size),))
-    extra = "model.max_tokens = 77" if family_name == "flux" else ""
+    options = kind_of(family_name).model
+    extra = "\n".join(f"model.{key} = {json.dumps(value)}" for key, value in options.items())
     text = CONFIG.format(
         family=family_name, folder=folder, work=work, size=size, rank=RANK, extra=extra
     )
@@ -86,47 +84,6 @@ def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     family.load("denoiser")
     trainable = build_trainable(config, family, torch.float32)
     return assemble(config, device, family, prepared, trainable)
-
-
-def bare_call(module: Any, batch: Batch) -> Callable[[Tensor, Tensor], Tensor]:
-    """The module's own call with everything that does not change made beforehand."""
-    text = batch.text["prompt_embeds"]
-    count, channels, height, width = batch.latents.shape
-    if type(module).__name__ == "FluxTransformer2DModel":
-        from diffusers import FluxPipeline
-
-        rows, columns = height // 2, width // 2
-        image_ids = FluxPipeline._prepare_latent_image_ids(
-            count, rows, columns, torch.device("cpu"), torch.float32
-        )
-        text_ids = torch.zeros(text.shape[1], 3)
-        guidance = torch.ones(count) if module.config.guidance_embeds else None
-
-        def flux(noisy: Tensor, sigma: Tensor) -> Tensor:
-            tokens = noisy.view(count, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
-            out = module(
-                hidden_states=tokens.reshape(count, rows * columns, 4 * channels),
-                encoder_hidden_states=text,
-                pooled_projections=batch.text["pooled_prompt_embeds"],
-                timestep=sigma,
-                img_ids=image_ids,
-                txt_ids=text_ids,
-                guidance=guidance,
-                return_dict=False,
-            )[0]
-            out = out.view(count, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
-            return out.reshape(count, channels, height, width)
-
-        return flux
-    condition: dict[str, Any] = {}
-    if "pooled_prompt_embeds" in batch.text:
-        added = {"text_embeds": batch.text["pooled_prompt_embeds"], "time_ids": batch.sizes.float()}
-        condition = {"added_cond_kwargs": added}
-
-    def unet(noisy: Tensor, step: Tensor) -> Tensor:
-        return module(noisy, step, text, return_dict=False, **condition)[0]
-
-    return unet
 
 
 def floor_step(parts: Parts) -> Callable[[], None]:
@@ -142,7 +99,8 @@ def floor_step(parts: Parts) -> Callable[[], None]:
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
     batch = next(iter(make_loader(parts.prepared, family, parts.config, 0)))
-    call, x0, abar = bare_call(module, batch), batch.latents, family.alphas_cumprod
+    bare = kind_of(family.facts.key).call
+    x0, abar, condition = batch.latents, family.alphas_cumprod, batch.condition
 
     def step() -> None:
         noise = torch.randn_like(x0)
@@ -154,7 +112,7 @@ def floor_step(parts: Parts) -> Callable[[], None]:
             when = torch.randint(0, len(abar), (len(x0),))
             a = abar[when].view(-1, 1, 1, 1)
             noisy, target = a.sqrt() * x0 + (1 - a).sqrt() * noise, noise
-        loss = torch.nn.functional.mse_loss(call(noisy, when), target)
+        loss = torch.nn.functional.mse_loss(bare(module, noisy, when, condition), target)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
         optimizer.step()
@@ -209,8 +167,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{'model':<24} {'floor ms':>9} {'ours ms':>9} {'floor/ours':>11} {'median':>8}")
     with tempfile.TemporaryDirectory() as name:
-        tiny = ("sd1x", "sdxl", "flux")
-        for folder in args.models or [make_tiny(kind, Path(name) / kind) for kind in tiny]:
+        for folder in args.models or [make_tiny(kind, Path(name) / kind) for kind in KINDS]:
             family = family_of(folder)
             floor, ours, best, median = measure(folder.resolve(), family, args.steps, args.size)
             print(f"{folder.name[:24]:<24} {floor:>9.2f} {ours:>9.2f} {best:>11.3f} {median:>8.3f}")

@@ -17,7 +17,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Folder of a tiny model by family name, built on first use."""
-    from tests.support.tiny import make_tiny
+    from tests.support.families import make_tiny
 
     made: dict[str, Path] = {}
 

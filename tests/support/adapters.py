@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.families import (
+    diffusers_pipeline,
     random_latents,
-    some_sizes,
     some_times,
     tiny_config,
     tiny_family,
+    told,
 )
-from trainer import catalog
 from trainer.adapters.build import build_trainable
 
 CAPTIONS = ["a red apple", "a blue car"]
@@ -36,7 +36,7 @@ def output(family: Any) -> torch.Tensor:
     family.denoiser.eval()
     text = family.collate_text(family.encode_text(CAPTIONS))
     with torch.no_grad():
-        return family.forward(random_latents(family), some_times(family), text, some_sizes())
+        return family.forward(random_latents(family), some_times(family), told(text))
 
 
 def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -74,10 +74,7 @@ def load_by_hand(module: torch.nn.Module, path: Path) -> None:
 def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Tensor:
     """Output of a fresh model after the diffusers pipeline class loaded the file."""
     family = tiny_family(kind, path, "text", "vae", "denoiser")
-    cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
-    pipe = cls.from_pretrained(
-        path, **({"safety_checker": None} if kind in ("sd1x", "sd2x") else {})
-    )
+    pipe = diffusers_pipeline(kind, path)
     if not hasattr(pipe, "load_lora_weights"):
         load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name)
     elif family.facts.diffusers_reads_alpha or "comfyui" not in name:

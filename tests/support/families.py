@@ -8,16 +8,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.support.kinds import KINDS, kind_of
+from tests.support.tiny import save
+from trainer import catalog
 from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
+from trainer.models.condition import Condition
 
-KINDS = ("sd1x", "sd2x", "sdxl", "flux", "sd3", "pixart")
+__all__ = ["KINDS", "kind_of"]
+
+
+def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
+    """The tiny pipeline of a kind, saved; returns its folder."""
+    return save(kind_of(kind).build, out_dir, seed=seed)
+
+
+def diffusers_pipeline(kind: str, path: Path) -> Any:
+    """The family's own pipeline class on a saved tiny model, as a user loads it."""
+    cls = catalog.load(catalog.family_facts(kind).pipeline_class.replace(".", ":", 1))
+    return cls.from_pretrained(path, **kind_of(kind).loading)
 
 
 def tiny_config(kind: str, path: Path, **changes: Any) -> JobConfig:
-    model: dict[str, Any] = {"family": kind, "path": str(path)}
-    if kind in ("flux", "sd3", "pixart"):
-        model["max_tokens"] = 32
+    model = {"family": kind, "path": str(path), **kind_of(kind).model}
     data = {"model": model | changes.pop("model", {}), "train": {"steps": 1}} | changes
     return JobConfig.model_validate(data)
 
@@ -33,7 +46,7 @@ def tiny_family(kind: str, path: Path, *which: str, **changes: Any) -> Family:
 
 def random_latents(family: Family, count: int = 2, size: int = 16, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, family.facts.latent_channels, size, size, generator=generator)
+    return torch.randn(count, family.latent_channels, size, size, generator=generator)
 
 
 def some_times(family: Family, count: int = 2) -> Tensor:
@@ -44,3 +57,8 @@ def some_times(family: Family, count: int = 2) -> Tensor:
 
 def some_sizes(count: int = 2) -> Tensor:
     return torch.tensor([[32, 32, 0, 0, 32, 32]] * count)
+
+
+def told(text: Any, count: int = 2) -> Condition:
+    """A condition of text and some sizes."""
+    return Condition(text, some_sizes(count))

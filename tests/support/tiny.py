@@ -1,11 +1,12 @@
-"""Tiny random models of the real architectures, built offline and saved in diffusers layout.
+"""Parts of tiny random models of the real architectures, built offline.
 
 Sizes follow the smallest that the classes accept; every build is seeded, so two processes make
-the same files.
+the same files. The pipelines of the families are in `tests/support/kinds`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,168 +136,10 @@ UNET = {
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def sd1x() -> Any:
-    from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-
-    return StableDiffusionPipeline(
-        vae=vae(4, scaling_factor=0.18215),
-        text_encoder=clip(),
-        tokenizer=clip_tokenizer(),
-        unet=UNet2DConditionModel(cross_attention_dim=32, attention_head_dim=4, **UNET),
-        scheduler=DDPMScheduler(**BETAS, steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
-def sd2x() -> Any:
-    """As `sd1x`, with OpenCLIP's padding, linear projections, v prediction and zero SNR."""
-    from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-
-    pipeline = sd1x()
-    unet = UNet2DConditionModel(
-        cross_attention_dim=32, attention_head_dim=(2, 4), use_linear_projection=True, **UNET
-    )
-    scheduler = DDPMScheduler(
-        **BETAS,
-        steps_offset=1,
-        clip_sample=False,
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
-    )
-    own = {"tokenizer": clip_tokenizer(pad="!"), "unet": unet, "scheduler": scheduler}
-    return StableDiffusionPipeline(**pipeline.components | own, requires_safety_checker=False)
-
-
-def sdxl() -> Any:
-    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-
-    unet = UNet2DConditionModel(
-        attention_head_dim=(2, 4),
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=80,
-        cross_attention_dim=64,
-        **UNET,
-    )
-    return StableDiffusionXLPipeline(
-        vae=vae(4, scaling_factor=0.13025),
-        text_encoder=clip(),
-        text_encoder_2=clip(projection=True),
-        tokenizer=clip_tokenizer(),
-        tokenizer_2=clip_tokenizer(),
-        unet=unet,
-        scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
-        add_watermarker=False,
-    )
-
-
-def flux(*, guidance_embeds: bool = True) -> Any:
-    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
-
-    transformer = FluxTransformer2DModel(
-        patch_size=1,
-        in_channels=64,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        pooled_projection_dim=32,
-        axes_dims_rope=(4, 4, 8),
-        guidance_embeds=guidance_embeds,
-    )
-    quant = {"use_quant_conv": False, "use_post_quant_conv": False}
-    return FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae=vae(16, scaling_factor=0.3611, shift_factor=0.1159, **quant),
-        text_encoder=clip(),
-        tokenizer=clip_tokenizer(),
-        text_encoder_2=t5(),
-        tokenizer_2=t5_tokenizer(),
-        transformer=transformer,
-    )
-
-
-def sd3(*, with_t5: bool = True) -> Any:
-    """Like 3.5 medium: second attention in the first block, normalised queries and keys."""
-    from diffusers import (
-        FlowMatchEulerDiscreteScheduler,
-        SD3Transformer2DModel,
-        StableDiffusion3Pipeline,
-    )
-
-    transformer = SD3Transformer2DModel(
-        sample_size=32,
-        patch_size=2,
-        in_channels=16,
-        out_channels=16,
-        num_layers=2,
-        attention_head_dim=8,
-        num_attention_heads=4,
-        caption_projection_dim=32,
-        joint_attention_dim=64,
-        pooled_projection_dim=64,
-        pos_embed_max_size=32,
-        dual_attention_layers=(0,),
-        qk_norm="rms_norm",
-    )
-    quant = {"use_quant_conv": False, "use_post_quant_conv": False}
-    return StableDiffusion3Pipeline(
-        transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=vae(16, scaling_factor=1.5305, shift_factor=0.0609, **quant),
-        text_encoder=clip(projection=True),
-        tokenizer=clip_tokenizer(),
-        text_encoder_2=clip(projection=True),
-        tokenizer_2=clip_tokenizer(),
-        text_encoder_3=t5(64) if with_t5 else None,
-        tokenizer_3=t5_tokenizer() if with_t5 else None,
-    )
-
-
-def pixart(**config: Any) -> Any:
-    from diffusers import DDIMScheduler, PixArtSigmaPipeline, PixArtTransformer2DModel
-
-    options = {"sample_size": 8, "use_additional_conditions": False} | config
-    transformer = PixArtTransformer2DModel(
-        num_layers=2,
-        patch_size=2,
-        attention_head_dim=8,
-        num_attention_heads=3,
-        caption_channels=32,
-        in_channels=4,
-        out_channels=8,
-        cross_attention_dim=24,
-        **options,
-    )
-    return PixArtSigmaPipeline(
-        vae=vae(4, scaling_factor=0.13025),
-        text_encoder=t5(),
-        tokenizer=t5_tokenizer(),
-        transformer=transformer,
-        scheduler=DDIMScheduler(beta_start=0.0001, beta_end=0.02, clip_sample=False),
-    )
-
-
-BUILDERS = {
-    "sd1x": sd1x,
-    "sd2x": sd2x,
-    "sdxl": sdxl,
-    "flux": flux,
-    "sd3": sd3,
-    "pixart": pixart,
-}
-
-
-def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
+def save(pipeline: Callable[[], Any], out_dir: Path, *, seed: int = 0) -> Path:
     """Build and save one tiny pipeline; returns its folder."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pipeline = BUILDERS[kind]()
-    pipeline.save_pretrained(out_dir)
+        built = pipeline()
+    built.save_pretrained(out_dir)
     return out_dir

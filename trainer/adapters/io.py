@@ -65,7 +65,10 @@ def write_comfyui(
 ) -> Path:
     """One file with alpha beside every pair; its name shows up in the user's list of adapters."""
     path = folder / f"{name}.safetensors"
-    tensors = {k: t.contiguous() for k, t in to_comfyui(adapter, facts.denoiser_slot).items()}
+    tensors = {
+        k: t.contiguous()
+        for k, t in to_comfyui(adapter, facts.comfyui_prefix or facts.denoiser_slot).items()
+    }
     save_file(tensors, path, metadata=dict(metadata))
     order_header(path)
     return path

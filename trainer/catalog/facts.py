@@ -81,6 +81,7 @@ class FamilyFacts:
     shift: float | str | None = None
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from trainer.models.condition import Condition
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -24,6 +26,10 @@ class Batch:
     prior: bool = False  # the target is what the base model predicts without the adapter
     slider: float | None = None  # strength of the adapter for this batch
     timestep_offset: float = 0.0  # added to the normal draw of logit-normal times
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.text, self.sizes, self.conditioning)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on `device`; the copy does not wait when the host memory is pinned."""

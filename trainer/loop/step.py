@@ -99,4 +99,4 @@ def micro_batch_loss(parts: Parts, batch: Batch) -> Tensor:
 
 def predict(parts: Parts, corrupted: Corrupted, batch: Batch) -> Tensor:
     with parts.autocast():
-        return parts.family.forward(corrupted.noisy, corrupted.time, batch.text, batch.sizes)
+        return parts.family.forward(corrupted.noisy, corrupted.time, batch.condition)

@@ -21,6 +21,7 @@ from trainer.catalog.facts import FamilyFacts, Prediction
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
 from trainer.models import load
+from trainer.models.condition import Condition
 from trainer.models.identity import identity
 from trainer.models.source import Source
 from trainer.rng import normal
@@ -225,19 +226,14 @@ class Family(ABC):
         training = self.denoiser.training
         self.denoiser.eval()
         try:
-            return self.forward(noisy, time, text, sizes).float().cpu()
+            return self.forward(noisy, time, Condition(text, sizes)).float().cpu()
         finally:
             self.denoiser.train(training)
 
     @abstractmethod
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
-        """Canonical prediction [B, C, h, w].
-
-        `time` is sigma [B] for flow, integer [B] for discrete families; `sizes` [B, 6] holds
-        original height and width, crop top and left, target height and width in pixels.
-        """
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        """Canonical prediction [B, C, h, w]; `time` [B] is sigma for flow, an integer for
+        discrete families."""
 
     @abstractmethod
     def pipeline(self) -> Any:

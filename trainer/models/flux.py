@@ -7,7 +7,7 @@ original training, unless `model.options.flux.attention_mask` hides them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainer.catalog.families.flux import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
@@ -61,22 +62,20 @@ class Flux(PackedFlow):
             return_tensors="pt",
         ).attention_mask
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         batch, _, height, width = noisy.shape
         dtype, device = self.denoiser_dtype, noisy.device
         tokens = pack(noisy.to(dtype))
-        embeds = text["prompt_embeds"].to(dtype)
+        embeds = condition.text["prompt_embeds"].to(dtype)
         out = self.denoiser(
             hidden_states=tokens,
             encoder_hidden_states=embeds,
-            pooled_projections=text["pooled_prompt_embeds"].to(dtype),
+            pooled_projections=condition.text["pooled_prompt_embeds"].to(dtype),
             timestep=time,
             img_ids=image_ids(height, width, device, dtype),
             txt_ids=text_ids(embeds.shape[1], device, dtype),
             guidance=self.guidance(batch, device, self.model.options.flux.guidance),
-            joint_attention_kwargs=self.attention(text, tokens.shape[1]),
+            joint_attention_kwargs=self.attention(condition.text, tokens.shape[1]),
             return_dict=False,
         )[0]
         return unpack(out, height, width)

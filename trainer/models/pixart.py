@@ -8,7 +8,7 @@ cleaning of web text (`clean_caption`) is left out on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trainer.catalog.families.pixart import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import Discrete
 
@@ -45,15 +46,13 @@ class PixArt(Discrete):
             entries.append({"prompt_embeds": row[:real].clone(), "mask": mask[:real].clone()})
         return entries
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         out = self.denoiser(
             noisy.to(self.denoiser_dtype),
-            encoder_hidden_states=text["prompt_embeds"].to(self.denoiser_dtype),
-            encoder_attention_mask=text.get("mask"),
+            encoder_hidden_states=condition.text["prompt_embeds"].to(self.denoiser_dtype),
+            encoder_attention_mask=condition.text.get("mask"),
             timestep=time,
-            added_cond_kwargs=self._size_conditions(sizes),
+            added_cond_kwargs=self._size_conditions(condition.sizes),
             return_dict=False,
         )[0]
         return out[:, : noisy.shape[1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainer.catalog.families.sd1x import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete
 
@@ -27,10 +28,8 @@ class SD1X(UNetDiscrete):
         )
         return [{"prompt_embeds": row.cpu().clone()} for row in embeds]
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
-        return self.call(noisy, time, text["prompt_embeds"])
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        return self.call(noisy, time, condition.text["prompt_embeds"])
 
     def pipeline(self) -> Any:
         return self._pipeline(text=False)

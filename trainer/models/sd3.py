@@ -19,6 +19,7 @@ from torch import Tensor
 from trainer.catalog.families.sd3 import FACTS
 from trainer.models import load
 from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
@@ -57,15 +58,13 @@ class SD3(Family):
             for e, p in zip(embeds, pooled, strict=True)
         ]
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         dtype = self.denoiser_dtype
         return self.denoiser(
             hidden_states=noisy.to(dtype),
             timestep=time * TIMESTEPS,
-            encoder_hidden_states=text["prompt_embeds"].to(dtype),
-            pooled_projections=text["pooled_prompt_embeds"].to(dtype),
+            encoder_hidden_states=condition.text["prompt_embeds"].to(dtype),
+            pooled_projections=condition.text["pooled_prompt_embeds"].to(dtype),
             return_dict=False,
         )[0]
 

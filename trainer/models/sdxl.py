@@ -6,7 +6,7 @@ picture. Checkpoints that set `force_zeros_for_empty_prompt` know the empty capt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trainer.catalog.families.sdxl import FACTS
 from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
 
@@ -48,14 +49,12 @@ class SDXL(UNetDiscrete):
             ]
         return entries
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, text: Mapping[str, Tensor], sizes: Tensor
-    ) -> Tensor:
-        condition = {
-            "text_embeds": text["pooled_prompt_embeds"].to(self.denoiser_dtype),
-            "time_ids": sizes.float(),  # bf16 would round sizes above 256
+    def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
+        added = {
+            "text_embeds": condition.text["pooled_prompt_embeds"].to(self.denoiser_dtype),
+            "time_ids": condition.sizes.float(),  # bf16 would round sizes above 256
         }
-        return self.call(noisy, time, text["prompt_embeds"], added_cond_kwargs=condition)
+        return self.call(noisy, time, condition.text["prompt_embeds"], added_cond_kwargs=added)
 
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         config = self.denoiser.config

@@ -45,5 +45,5 @@ def _loss_at(parts: Parts, batch, index: int) -> torch.Tensor:
         batch.latents, draw.noise.to(parts.device), draw.time.to(parts.device)
     )
     with parts.autocast():
-        prediction = parts.family.forward(corrupted.noisy, corrupted.time, batch.text, batch.sizes)
+        prediction = parts.family.forward(corrupted.noisy, corrupted.time, batch.condition)
     return objective.loss(prediction, corrupted)

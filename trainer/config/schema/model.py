@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.families.all import FamilyOptions
 
 Dtype = Literal["bf16", "fp16", "fp32"]
 
@@ -29,22 +30,6 @@ class ComponentsConfig(Section):
     """The trained network (UNet or transformer)."""
     vae: ComponentConfig = Field(default_factory=ComponentConfig)
     """The autoencoder between pixels and latents."""
-
-
-class FluxOptions(Section):
-    """Options that only Flux understands."""
-
-    attention_mask: bool = Field(default=False, json_schema_extra=changes("time", "result"))
-    """Hide padding tokens of the T5 text from attention, in training and in sampling."""
-    guidance: float = Field(default=1.0, ge=0.0, json_schema_extra=changes("result"))
-    """Guidance scalar fed while training, for checkpoints that take one."""
-
-
-class FamilyOptions(Section):
-    """Options of single families."""
-
-    flux: FluxOptions = Field(default_factory=FluxOptions)
-    """Flux only."""
 
 
 class ModelConfig(Section):

@@ -8,7 +8,6 @@ They change only when a file layout changes on purpose:
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 
@@ -16,49 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support.families import KINDS, tiny_config, tiny_family
+from tests.support.families import KINDS, kind_of, make_tiny, tiny_config, tiny_family
+from trainer import catalog
 from trainer.adapters.build import build_trainable
 from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import detect
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "adapters"
-WIDEST = {
-    "sd1x": "attention+ffs+convs",
-    "sd2x": "attention+ffs+convs",
-    "sdxl": "attention+ffs+convs",
-    "flux": "ai-toolkit",
-    "sd3": "all+ffs",
-    "pixart": "attention+ffs",
-}
 LAYOUTS = ("diffusers", "comfyui")
-
-# What ComfyUI maps by diffusers names (comfy/utils.py: unet_to_diffusers, flux_to_diffusers,
-# mmdit_to_diffusers, pixart_to_diffusers).
-UNET_INNER = (
-    r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
-    r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
-    r"|resnets\.\d+\.(conv1|conv2|time_emb_proj|conv_shortcut)"
-)
-UNET_KNOWN = re.compile(
-    rf"(mid_block\.({UNET_INNER})"
-    rf"|(down|up)_blocks\.\d+\.({UNET_INNER}|(down|up)samplers\.0\.conv))"
-)
-FLUX_KNOWN = re.compile(
-    r"transformer_blocks\.\d+\.(attn\.(to_[qkv]|add_[qkv]_proj|to_out\.0|to_add_out)"
-    r"|norm1(_context)?\.linear|ff(_context)?\.net\.(0\.proj|2))"
-    r"|single_transformer_blocks\.\d+\.(attn\.to_[qkv]|proj_mlp|proj_out|norm\.linear)"
-    r"|proj_out|x_embedder|context_embedder"
-)
-
-SD3_KNOWN = re.compile(
-    r"transformer_blocks\.\d+\.(attn\.(to_[qkv]|add_[qkv]_proj|to_out\.0|to_add_out)"
-    r"|attn2\.(to_[qkv]|to_out\.0)|norm1(_context)?\.linear|ff(_context)?\.net\.(0\.proj|2))"
-    r"|norm_out\.linear|proj_out|context_embedder"
-)
-PIXART_KNOWN = re.compile(
-    r"transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))"
-)
-KNOWN = {"flux": FLUX_KNOWN, "sd3": SD3_KNOWN, "pixart": PIXART_KNOWN}
 
 
 def saved(kind: str, model: Path, folder: Path, preset: str):
@@ -80,7 +44,7 @@ def golden_lines(path: Path) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_keys(kind, layout, tiny_model, tmp_path):
     """Every name and shape of a file is frozen: people's tools know them by these names."""
-    files, _ = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
+    files, _ = saved(kind, tiny_model(kind), tmp_path, kind_of(kind).widest)
     expected = (GOLDEN / f"{kind}-{layout}.txt").read_text().splitlines()
     assert golden_lines(files[layout].path) == expected
 
@@ -88,27 +52,26 @@ def test_golden_keys(kind, layout, tiny_model, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
-    files, lora = saved(kind, tiny_model(kind), tmp_path, WIDEST[kind])
-    known = KNOWN.get(kind, UNET_KNOWN)
+    files, lora = saved(kind, tiny_model(kind), tmp_path, kind_of(kind).widest)
+    facts = catalog.family_facts(kind)
     looked_up = set()
     for module in lora.tensors().modules:
-        assert known.fullmatch(module), module
-        if kind in KNOWN:
-            stem = f"transformer.{module}"
-            looked_up |= {f"{stem}.lora_A.weight", f"{stem}.lora_B.weight", f"{stem}.alpha"}
-        else:
+        assert kind_of(kind).comfyui.fullmatch(module), module
+        if facts.denoiser_slot == "unet":
             stem = "lora_unet_" + module.replace(".", "_")
-            looked_up |= {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}
+            names = ("lora_down.weight", "lora_up.weight", "alpha")
+        else:
+            stem = f"{facts.comfyui_prefix or 'transformer'}.{module}"
+            names = ("lora_A.weight", "lora_B.weight", "alpha")
+        looked_up |= {f"{stem}.{name}" for name in names}
     assert set(load_file(files["comfyui"].path)) == looked_up
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
     """Each target preset, convolutions among them, loads again in diffusers with equal output."""
-    from trainer import catalog
-
     for preset in catalog.family_facts(kind).lora_targets:
-        if preset in ("tiny", "nano"):  # single blocks 7 and 20, which the tiny model lacks
+        if preset in kind_of(kind).absent_presets:
             continue
         files, lora = saved(kind, tiny_model(kind), tmp_path / preset, preset)
         for file in files.values():
@@ -126,12 +89,10 @@ def test_layout_is_recognised():
 
 
 def write_golden() -> None:
-    from tests.support.tiny import make_tiny
-
     with tempfile.TemporaryDirectory() as name:
         for kind in KINDS:
             model = make_tiny(kind, Path(name) / kind)
-            files, _ = saved(kind, model, Path(name) / f"{kind}-out", WIDEST[kind])
+            files, _ = saved(kind, model, Path(name) / f"{kind}-out", kind_of(kind).widest)
             for layout, file in files.items():
                 path = GOLDEN / f"{kind}-{layout}.txt"
                 path.write_text("\n".join(golden_lines(file.path)) + "\n")

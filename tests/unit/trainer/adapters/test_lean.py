@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.support.adapters import trained
-from tests.support.families import KINDS, random_latents, some_sizes, some_times
+from tests.support.families import KINDS, random_latents, some_times, told
 from trainer.adapters import lean
 
 
@@ -21,7 +21,7 @@ def gradients(family, lora, *, short: bool, autocast: bool = False) -> list[torc
             if "forward" in module.__dict__:
                 kept[module] = module.__dict__.pop("forward")
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+        out = family.forward(random_latents(family), some_times(family), told(text))
     out.float().square().mean().backward()
     for module, function in kept.items():
         module.forward = function
@@ -66,7 +66,7 @@ def test_switching_the_adapter_off_works_in_training(tiny_model):
     text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
 
     def call() -> torch.Tensor:
-        return family.forward(random_latents(family), some_times(family), text, some_sizes())
+        return family.forward(random_latents(family), some_times(family), told(text))
 
     with lora.base_scope(), torch.no_grad():
         base = call()

@@ -10,10 +10,10 @@ from tests.support.adapters import CAPTIONS, output, trained
 from tests.support.families import (
     KINDS,
     random_latents,
-    some_sizes,
     some_times,
     tiny_config,
     tiny_family,
+    told,
 )
 from trainer.adapters.build import build_trainable
 from trainer.errors import ConfigError, DataError
@@ -29,7 +29,7 @@ def test_only_up_projections_learn_first(tiny_model):
     torch.testing.assert_close(output(family), before)
     family.denoiser.train()
     text = family.collate_text(family.encode_text(CAPTIONS))
-    out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+    out = family.forward(random_latents(family), some_times(family), told(text))
     out.square().mean().backward()
     moved = {n for n, p in lora.parameters().items() if p.grad is not None and p.grad.any()}
     assert moved == {n for n in lora.parameters() if "lora_B" in n}

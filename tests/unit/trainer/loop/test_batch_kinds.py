@@ -11,7 +11,7 @@ import torch
 
 from bench.floor import our_parts
 from tests.support.adapters import trained
-from tests.support.families import KINDS, random_latents, some_sizes, some_times
+from tests.support.families import KINDS, random_latents, some_times, told
 from tests.unit.trainer.loop.test_step import SyncCounter
 from trainer.config.schema.loss import MaskConfig
 from trainer.data.batch import Batch
@@ -152,7 +152,7 @@ def prediction(parts: Parts, batch: Batch) -> torch.Tensor:
     seed = parts.config.job.seed
     draw = parts.objective.draw(batch.latents, seed, batch.sample_ids, batch.visits)
     corrupted = parts.objective.corrupt(batch.latents, draw.noise, draw.time)
-    return parts.family.forward(corrupted.noisy, corrupted.time, batch.text, batch.sizes)
+    return parts.family.forward(corrupted.noisy, corrupted.time, batch.condition)
 
 
 def test_the_adapter_is_back_after_an_error_in_the_base_pass(tiny_model, tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_strength_scales_what_each_layer_adds(kind, tiny_model):
     text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
 
     def call() -> torch.Tensor:
-        return family.forward(random_latents(family), some_times(family), text, some_sizes())
+        return family.forward(random_latents(family), some_times(family), told(text))
 
     with lora.base_scope(), torch.no_grad():
         base = call()
@@ -226,7 +226,7 @@ def test_short_and_long_way_agree_at_any_strength(kind, tiny_model):
     text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
 
     def call() -> torch.Tensor:
-        return family.forward(random_latents(family), some_times(family), text, some_sizes())
+        return family.forward(random_latents(family), some_times(family), told(text))
 
     with lora.at_strength(-0.7):
         short = call().detach()

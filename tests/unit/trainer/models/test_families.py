@@ -7,52 +7,35 @@ import torch
 
 from tests.support.families import (
     KINDS,
+    diffusers_pipeline,
+    kind_of,
     random_latents,
     some_sizes,
     some_times,
     tiny_family,
+    told,
 )
+from trainer.models.condition import Condition
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 
 
-def diffusers_pipeline(family, path):
-    from trainer import catalog
-
-    cls = catalog.load(family.facts.pipeline_class.replace(".", ":", 1))
-    extra = {"safety_checker": None} if family.facts.key in ("sd1x", "sd2x") else {}
-    return cls.from_pretrained(path, **extra)
+def pictures(kind: str) -> torch.Tensor:
+    size = 16 * kind_of(kind).factor
+    return torch.rand(2, 3, size, size) * 2 - 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_equals_the_pipeline(kind, tiny_model):
     """The cache holds what the diffusers pipeline would compute at sampling time."""
     family = tiny_family(kind, tiny_model(kind), "text")
-    pipe = diffusers_pipeline(family, tiny_model(kind))
+    pipe = diffusers_pipeline(kind, tiny_model(kind))
     entries = family.encode_text(CAPTIONS)
     for caption, entry in zip(CAPTIONS, entries, strict=True):
-        if kind == "flux":
-            embeds, pooled, _ = pipe.encode_prompt(caption, None, max_sequence_length=32)
-        elif kind == "sd3":
-            embeds, _, pooled, _ = pipe.encode_prompt(
-                caption, None, None, do_classifier_free_guidance=False, max_sequence_length=32
-            )
-        elif kind == "pixart":
-            embeds, mask, _, _ = pipe.encode_prompt(caption, False, max_sequence_length=32)
-            real = int(mask.sum())  # padding is hidden from the denoiser and not kept
-            assert 0 < real < 32
-            assert bool(entry["mask"].all())
-            embeds, pooled = embeds[:, :real], None
-        elif kind == "sdxl":
-            embeds, _, pooled, _ = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
-        else:
-            embeds, _ = pipe.encode_prompt(caption, "cpu", 1, False)
-            pooled = None
-        torch.testing.assert_close(entry["prompt_embeds"], embeds[0], atol=1e-5, rtol=1e-4)
-        if pooled is not None:
-            torch.testing.assert_close(
-                entry["pooled_prompt_embeds"], pooled[0], atol=1e-5, rtol=1e-4
-            )
+        expected = kind_of(kind).text(pipe, caption)
+        assert entry.keys() == expected.keys()
+        for key, value in expected.items():
+            torch.testing.assert_close(entry[key], value, atol=1e-5, rtol=1e-4)
 
 
 def test_sdxl_knows_the_empty_caption_as_zeros(tiny_model):
@@ -67,11 +50,10 @@ def test_sdxl_knows_the_empty_caption_as_zeros(tiny_model):
 def test_latents_are_normalised_and_come_back(kind, tiny_model):
     """decode(encode(x)) is what the autoencoder alone makes of x."""
     family = tiny_family(kind, tiny_model(kind), "vae")
-    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
+    pixels = pictures(kind)
     latents = family.encode_media(pixels, [1, 2])
     vae = family.modules["vae"]
-    raw = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-    expected = vae.decode(raw, return_dict=False)[0]
+    expected = vae.decode(kind_of(kind).raw(vae, latents), return_dict=False)[0]
     torch.testing.assert_close(family.decode(latents), expected)
 
 
@@ -79,52 +61,11 @@ def test_latents_are_normalised_and_come_back(kind, tiny_model):
 def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
     """The posterior is drawn per picture: same seed, same noise, wherever it stands."""
     family = tiny_family(kind, tiny_model(kind), "vae")
-    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
+    pixels = pictures(kind)
     forward = family.encode_media(pixels, [1, 2])
     backward = family.encode_media(pixels.flip(0), [2, 1]).flip(0)
     torch.testing.assert_close(forward, backward, atol=1e-6, rtol=1e-5)
     assert not torch.equal(forward, family.encode_media(pixels, [3, 2]))
-
-
-def direct_call(family, noisy, time, text, sizes):
-    """The denoiser called by hand, as diffusers' own examples do."""
-    if family.facts.key in ("sd1x", "sd2x"):
-        return family.denoiser(noisy, time, text["prompt_embeds"]).sample
-    if family.facts.key == "sdxl":
-        condition = {"text_embeds": text["pooled_prompt_embeds"], "time_ids": sizes.float()}
-        return family.denoiser(
-            noisy, time, text["prompt_embeds"], added_cond_kwargs=condition
-        ).sample
-    if family.facts.key == "sd3":
-        return family.denoiser(
-            hidden_states=noisy,
-            timestep=time * 1000,
-            encoder_hidden_states=text["prompt_embeds"],
-            pooled_projections=text["pooled_prompt_embeds"],
-        ).sample
-    if family.facts.key == "pixart":
-        out = family.denoiser(
-            noisy,
-            encoder_hidden_states=text["prompt_embeds"],
-            encoder_attention_mask=text["mask"].float(),
-            timestep=time,
-            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
-        ).sample
-        return out.chunk(2, dim=1)[0]
-    from diffusers import FluxPipeline
-
-    b, c, h, w = noisy.shape
-    ids = FluxPipeline._prepare_latent_image_ids(b, h // 2, w // 2, "cpu", torch.float32)
-    out = family.denoiser(
-        hidden_states=FluxPipeline._pack_latents(noisy, b, c, h, w),
-        timestep=time,
-        guidance=torch.ones(b),
-        pooled_projections=text["pooled_prompt_embeds"],
-        encoder_hidden_states=text["prompt_embeds"],
-        txt_ids=torch.zeros(text["prompt_embeds"].shape[1], 3),
-        img_ids=ids,
-    ).sample
-    return FluxPipeline._unpack_latents(out, h * 8, w * 8, 8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,8 +75,8 @@ def test_forward_equals_a_direct_call(kind, tiny_model):
     text = family.collate_text(family.encode_text(CAPTIONS))
     noisy, time, sizes = random_latents(family), some_times(family), some_sizes()
     with torch.no_grad():
-        ours = family.forward(noisy, time, text, sizes)
-        theirs = direct_call(family, noisy, time, text, sizes)
+        ours = family.forward(noisy, time, Condition(text, sizes))
+        theirs = kind_of(kind).call(family.denoiser, noisy, time, Condition(text, sizes))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
@@ -150,7 +91,7 @@ def test_checkpointing_gives_equal_gradients(kind, tiny_model):
             family.enable_checkpointing()
             assert family.denoiser.is_gradient_checkpointing
         text = family.collate_text(family.encode_text(CAPTIONS))
-        out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+        out = family.forward(random_latents(family), some_times(family), told(text))
         out.square().mean().backward()
         return [p.grad for p in family.denoiser.parameters() if p.grad is not None]
 
@@ -167,12 +108,12 @@ def test_flux_attention_mask_hides_padding(tiny_model):
     assert 0 < int(text["mask"].sum()) < 32
     noisy, time, sizes = random_latents(family, 1), torch.tensor([0.5]), some_sizes(1)
     with torch.no_grad():
-        before = family.forward(noisy, time, text, sizes)
+        before = family.forward(noisy, time, Condition(text, sizes))
         padded = text["prompt_embeds"].clone()
         padded[~text["mask"]] += 3.0
-        after = family.forward(noisy, time, text | {"prompt_embeds": padded}, sizes)
+        after = family.forward(noisy, time, Condition(text | {"prompt_embeds": padded}, sizes))
         unmasked = {k: v for k, v in text.items() if k != "mask"}
-        shown = family.forward(noisy, time, unmasked | {"prompt_embeds": padded}, sizes)
+        shown = family.forward(noisy, time, Condition(unmasked | {"prompt_embeds": padded}, sizes))
     torch.testing.assert_close(before, after, atol=1e-6, rtol=1e-5)
     assert (before - shown).abs().max() > 1e-4
 
@@ -200,10 +141,11 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
 def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
     """A mask of another grid than its latents could not be laid over them."""
     family = tiny_family(kind, tiny_model(kind), "vae")
-    latents = family.encode_media(torch.zeros(1, 3, 32, 64), [0])
-    assert latents.shape[-2:] == (32 // family.spatial_factor, 64 // family.spatial_factor)
+    factor = kind_of(kind).factor
+    latents = family.encode_media(torch.zeros(1, 3, 16 * factor, 32 * factor), [0])
+    assert latents.shape[-2:] == (16, 32)
     assert latents.shape[1] == family.latent_channels
-    assert family.spatial_factor != family.facts.spatial_factor
+    assert family.spatial_factor == factor
 
 
 def test_length_of_text_is_no_matter_of_latents(tiny_model):

@@ -11,16 +11,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.support.families import (
     KINDS,
+    kind_of,
     random_latents,
-    some_sizes,
     some_times,
     tiny_config,
     tiny_family,
+    told,
 )
-from tests.support.tiny import flux as tiny_flux
+from tests.support.kinds.flux import build as tiny_flux
 from trainer.adapters.build import build_trainable
 from trainer.catalog.facts import Prediction
 from trainer.models.base import ImageRequest
+from trainer.models.condition import Condition
 from trainer.models.parts.packing import image_ids, pack, unpack
 
 
@@ -45,15 +47,10 @@ def test_forward_and_backward_read_no_value(kind, tiny_model):
     """Not one `.item()` from noised latents to gradients: the device is never waited for."""
     family = tiny_family(kind, tiny_model(kind), "denoiser")
     build_trainable(tiny_config(kind, tiny_model(kind)), family, torch.float32)
-    text, noisy, time, sizes = (
-        text_of(family),
-        random_latents(family),
-        some_times(family),
-        some_sizes(),
-    )
-    family.forward(noisy, time, text, sizes)  # position ids are made at the first call of a shape
+    noisy, time, condition = random_latents(family), some_times(family), told(text_of(family))
+    family.forward(noisy, time, condition)  # position ids are made at the first call of a shape
     with Reads() as reads:
-        family.forward(noisy, time, text, sizes).square().mean().backward()
+        family.forward(noisy, time, condition).square().mean().backward()
     assert reads.count == 0
 
 
@@ -81,7 +78,7 @@ def test_flux_without_guidance_embedding_gets_no_guidance(tmp_path):
     family = tiny_family("flux", tmp_path / "schnell", "vae", "denoiser")
     text = text_of(family)
     with torch.no_grad():
-        out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+        out = family.forward(random_latents(family), some_times(family), told(text))
     assert out.isfinite().all()
     entry = {name: value[0] for name, value in text.items()}
     request = ImageRequest(
@@ -99,9 +96,8 @@ def test_flux_guidance_is_the_configured_scalar(tiny_model):
         model = {"options": {"flux": {"guidance": scale}}}
         family = tiny_family("flux", tiny_model("flux"), "denoiser", model=model)
         with torch.no_grad():
-            return family.forward(
-                random_latents(family), some_times(family), text_of(family), some_sizes()
-            )
+            condition = told(text_of(family))
+            return family.forward(random_latents(family), some_times(family), condition)
 
     assert torch.equal(output(1.0), output(1.0))
     assert not torch.equal(output(1.0), output(3.5))
@@ -115,7 +111,9 @@ def test_sdxl_sizes_keep_their_last_bits_in_bf16(tiny_model):
     family.denoiser.add_time_proj.register_forward_pre_hook(lambda _, a: seen.append(a[0].clone()))
     sizes = torch.tensor([[1333, 1000, 3, 17, 1024, 1024], [1334, 1000, 3, 17, 1024, 1024]])
     with torch.no_grad():
-        family.forward(random_latents(family), some_times(family), text_of(family), sizes)
+        family.forward(
+            random_latents(family), some_times(family), Condition(text_of(family), sizes)
+        )
     assert torch.equal(seen[0].view(2, 6).long(), sizes)
 
 
@@ -157,14 +155,19 @@ def test_the_real_pipeline_draws_pictures(kind, tiny_model):
     family = tiny_family(kind, tiny_model(kind), "text", "vae", "denoiser")
     text, negative = family.encode_text(["a red apple", ""])
     family.unload("text")
+    factor = kind_of(kind).factor
     request = ImageRequest(
-        width=32, height=64, steps=2, guidance=3.0, generator=torch.Generator().manual_seed(0)
+        width=16 * factor,
+        height=32 * factor,
+        steps=2,
+        guidance=3.0,
+        generator=torch.Generator().manual_seed(0),
     )
     pipe = family.pipeline()
     pipe.set_progress_bar_config(disable=True)
     with torch.no_grad():
         picture = pipe(**family.pipeline_kwargs(text, negative, request)).images[0]
-    assert picture.size == (32, 64)
+    assert picture.size == (16 * factor, 32 * factor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -176,16 +179,22 @@ def test_bf16_base_trains_and_samples(kind, tiny_model):
     lora = build_trainable(tiny_config(kind, tiny_model(kind)), family, torch.float32)
     batch = family.collate_text([text, text])
     with torch.autocast("cpu", torch.bfloat16):
-        out = family.forward(random_latents(family), some_times(family), batch, some_sizes())
+        out = family.forward(random_latents(family), some_times(family), told(batch))
     out.float().square().mean().backward()
     assert all(p.dtype is torch.float32 for p in lora.parameters().values())
     grads = [p.grad for p in lora.parameters().values() if p.grad is not None]
     assert grads
     assert all(g.dtype is torch.float32 and g.isfinite().all() for g in grads)
+    size = 16 * kind_of(kind).factor
     request = ImageRequest(
-        width=32, height=32, steps=2, guidance=3.0, generator=torch.Generator().manual_seed(0)
+        width=size,
+        height=size,
+        steps=2,
+        guidance=3.0,
+        generator=torch.Generator().manual_seed(0),
     )
     pipe = family.pipeline()
     pipe.set_progress_bar_config(disable=True)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert pipe(**family.pipeline_kwargs(text, negative, request)).images[0].size == (32, 32)
+        picture = pipe(**family.pipeline_kwargs(text, negative, request)).images[0]
+    assert picture.size == (size, size)

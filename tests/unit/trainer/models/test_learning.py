@@ -6,7 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.support.families import KINDS, random_latents, some_sizes, tiny_config, tiny_family
+from tests.support.families import (
+    KINDS,
+    kind_of,
+    random_latents,
+    tiny_config,
+    tiny_family,
+    told,
+)
 from trainer.models.base import ImageRequest
 from trainer.objective.compose import build_objective
 from trainer.objective.flow import velocity
@@ -14,71 +21,24 @@ from trainer.objective.flow import velocity
 CAPTION = "a red apple"
 
 
-def example_step_flux(denoiser, x0, noise, sigma, text):
-    """One loss as in the diffusers dreambooth script for Flux: weighting none."""
-    from diffusers import FluxPipeline
+def example_loss(kind: str, denoiser, scheduler, x0, noise, time, told):
+    """One loss as in diffusers' own training scripts, around the bare denoiser.
+
+    Flow: as the dreambooth scripts of Flux and SD3 with weighting none. Discrete: as the
+    text-to-image scripts of Stable Diffusion.
+    """
     from diffusers.training_utils import compute_loss_weighting_for_sd3
 
-    b, c, h, w = x0.shape
-    s = sigma.view(-1, 1, 1, 1)
-    noisy = (1.0 - s) * x0 + s * noise
-    out = denoiser(
-        hidden_states=FluxPipeline._pack_latents(noisy, b, c, h, w),
-        timestep=sigma,
-        guidance=torch.ones(b),
-        pooled_projections=text["pooled_prompt_embeds"],
-        encoder_hidden_states=text["prompt_embeds"],
-        txt_ids=torch.zeros(text["prompt_embeds"].shape[1], 3),
-        img_ids=FluxPipeline._prepare_latent_image_ids(b, h // 2, w // 2, "cpu", torch.float32),
-        return_dict=False,
-    )[0]
-    prediction = FluxPipeline._unpack_latents(out, h * 8, w * 8, 8)
-    weighting = compute_loss_weighting_for_sd3(weighting_scheme="none", sigmas=s)
-    error = weighting.float() * (prediction.float() - (noise - x0).float()) ** 2
-    return torch.mean(error.reshape(b, -1), 1).mean()
-
-
-def example_step_sd3(denoiser, x0, noise, sigma, text):
-    """One loss as in the diffusers dreambooth script for SD3: weighting none, raw output."""
-    from diffusers.training_utils import compute_loss_weighting_for_sd3
-
-    s = sigma.view(-1, 1, 1, 1)
-    prediction = denoiser(
-        hidden_states=(1.0 - s) * x0 + s * noise,
-        timestep=sigma * 1000.0,
-        encoder_hidden_states=text["prompt_embeds"],
-        pooled_projections=text["pooled_prompt_embeds"],
-        return_dict=False,
-    )[0]
+    if scheduler is not None:
+        prediction = kind_of(kind).call(denoiser, scheduler.add_noise(x0, noise, time), time, told)
+        v = scheduler.config.prediction_type == "v_prediction"
+        target = scheduler.get_velocity(x0, noise, time) if v else noise
+        return F.mse_loss(prediction.float(), target.float(), reduction="mean")
+    s = time.view(-1, *(1,) * (x0.ndim - 1))
+    prediction = kind_of(kind).call(denoiser, (1.0 - s) * x0 + s * noise, time, told)
     weighting = compute_loss_weighting_for_sd3(weighting_scheme="none", sigmas=s)
     error = weighting.float() * (prediction.float() - (noise - x0).float()) ** 2
     return torch.mean(error.reshape(len(x0), -1), 1).mean()
-
-
-EXAMPLES = {"flux": example_step_flux, "sd3": example_step_sd3}
-
-
-def example_step_sd(denoiser, scheduler, x0, noise, time, text):
-    """One loss as in the diffusers text-to-image scripts for Stable Diffusion and SDXL."""
-    noisy = scheduler.add_noise(x0, noise, time)
-    condition = {}
-    if "pooled_prompt_embeds" in text:
-        time_ids = torch.tensor([[32, 32, 0, 0, 32, 32]] * len(x0), dtype=torch.float32)
-        added = {"time_ids": time_ids, "text_embeds": text["pooled_prompt_embeds"]}
-        condition = {"added_cond_kwargs": added}
-    if "mask" in text:
-        condition = {"encoder_attention_mask": text["mask"].float()}
-    prediction = denoiser(
-        noisy,
-        timestep=time,
-        encoder_hidden_states=text["prompt_embeds"],
-        return_dict=False,
-        **condition,
-    )[0]
-    prediction = prediction[:, : x0.shape[1]]  # some predict a variance as well
-    v = scheduler.config.prediction_type == "v_prediction"
-    target = scheduler.get_velocity(x0, noise, time) if v else noise
-    return F.mse_loss(prediction.float(), target.float(), reduction="mean")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,21 +58,19 @@ def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
     config = tiny_config(kind, tiny_model(kind))
     objective = build_objective(config.noise, config.loss, ours)
     scheduler = None
-    if kind not in EXAMPLES:
+    if ours.alphas_cumprod is not None:
         scheduler = DDPMScheduler.from_pretrained(tiny_model(kind), subfolder="scheduler")
+    condition = told(text)
     differences = []
     for step in range(10):
         x0 = random_latents(ours, seed=step)
         draw = objective.draw(x0, 42, [1, 2], [step, step])
         corrupted = objective.corrupt(x0, draw.noise, draw.time)
-        prediction = ours.forward(corrupted.noisy, corrupted.time, text, some_sizes())
+        prediction = ours.forward(corrupted.noisy, corrupted.time, condition)
         our_loss = objective.loss(prediction, corrupted)
-        if scheduler is None:
-            their_loss = EXAMPLES[kind](theirs.denoiser, x0, draw.noise, draw.time, text)
-        else:
-            their_loss = example_step_sd(
-                theirs.denoiser, scheduler, x0, draw.noise, draw.time, text
-            )
+        their_loss = example_loss(
+            kind, theirs.denoiser, scheduler, x0, draw.noise, draw.time, condition
+        )
         for loss, optimizer in ((our_loss, our_optimizer), (their_loss, their_optimizer)):
             loss.backward()
             optimizer.step()
@@ -137,11 +95,7 @@ def sample(family, text, size: int) -> torch.Tensor:
     with torch.no_grad():
         latents = pipe(**family.pipeline_kwargs(text, None, request)).images
     family.denoiser.train()
-    if family.facts.key == "flux":
-        from diffusers import FluxPipeline
-
-        return FluxPipeline._unpack_latents(latents, size, size, pipe.vae_scale_factor)
-    return latents
+    return kind_of(family.facts.key).unpacked(latents, pipe, size)
 
 
 def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
@@ -152,7 +106,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     target = random_latents(family, 1, seed=9).clamp(-1.5, 1.5)
     config = tiny_config(kind, path)
     objective = build_objective(config.noise, config.loss, family)
-    size = 32
+    size = 16 * kind_of(kind).factor
     before = (sample(family, entry, size) - target).abs().mean().item()
     family.denoiser.requires_grad_(True).train()
     optimizer = torch.optim.Adam(family.denoiser.parameters(), lr=2e-3)
@@ -160,27 +114,24 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
         draw = objective.draw(target, 1, [7], [step])
         corrupted = objective.corrupt(target, draw.noise, draw.time)
         corrupted.target = sign * corrupted.target
-        prediction = family.forward(corrupted.noisy, corrupted.time, text, some_sizes(1))
+        prediction = family.forward(corrupted.noisy, corrupted.time, told(text, 1))
         objective.loss(prediction, corrupted).backward()
         optimizer.step()
         optimizer.zero_grad()
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
-STEPS = {"sd1x": 120, "sd2x": 120, "sdxl": 120, "flux": 300, "sd3": 300, "pixart": 300}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_sign(kind, tiny_model):
     """Overfit one latent, sample with the real pipeline: nearer than before. No loss shows this."""
-    before, after = overfit(kind, tiny_model(kind), sign=1.0, steps=STEPS[kind])
+    before, after = overfit(kind, tiny_model(kind), sign=1.0, steps=kind_of(kind).sign_steps)
     assert after < 0.85 * before, (before, after)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sign_test_can_fail(kind, tiny_model):
     """With the target turned round on purpose the sampled latent is further away, not nearer."""
-    before, after = overfit(kind, tiny_model(kind), sign=-1.0, steps=STEPS[kind] // 2)
+    before, after = overfit(kind, tiny_model(kind), sign=-1.0, steps=kind_of(kind).sign_steps // 2)
     assert after > before
 
 

@@ -12,15 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.support.families import KINDS, random_latents, some_sizes, some_times, tiny_family
+from tests.support.families import KINDS, random_latents, some_times, tiny_family, told
 from tests.support.original_layout import write_single_file
+from trainer import catalog
 from trainer.errors import ConfigError
 from trainer.models.sd1x import SD1X
 from trainer.models.sd2x import SD2X
 
 
 def slot_of(kind: str) -> str:
-    return "unet" if kind.startswith("sd1") or kind in ("sd2x", "sdxl") else "transformer"
+    return catalog.family_facts(kind).denoiser_slot
 
 
 def weights_of(folder: Path) -> Path:
@@ -104,7 +105,7 @@ def test_component_path_subfolder_and_precision_are_honoured(tiny_model, tmp_pat
         "pooled_prompt_embeds": torch.randn(2, 32),
     }
     with torch.no_grad():
-        out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+        out = family.forward(random_latents(family), some_times(family), told(text))
     assert out.dtype is torch.bfloat16
     assert family.identity("denoiser") != tiny_family("flux", folder).identity("denoiser")
 

@@ -9,12 +9,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.support.families import random_latents, some_sizes, some_times, tiny_config, tiny_family
-from tests.support.tiny import pixart as tiny_pixart
+from tests.support.families import (
+    random_latents,
+    some_sizes,
+    some_times,
+    tiny_config,
+    tiny_family,
+    told,
+)
+from tests.support.kinds.pixart import build as tiny_pixart
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
 from trainer.models.base import ImageRequest
+from trainer.models.condition import Condition
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 
@@ -51,9 +59,9 @@ def test_real_tokens_are_as_good_as_all(tiny_model):
     padded = {"prompt_embeds": embeds, "mask": mask}
     noisy, time, sizes = random_latents(family), some_times(family), some_sizes()
     with torch.no_grad():
-        ours = family.forward(noisy, time, text, sizes)
-        theirs = family.forward(noisy, time, padded, sizes)
-        shown = family.forward(noisy, time, {"prompt_embeds": embeds}, sizes)
+        ours = family.forward(noisy, time, Condition(text, sizes))
+        theirs = family.forward(noisy, time, Condition(padded, sizes))
+        shown = family.forward(noisy, time, Condition({"prompt_embeds": embeds}, sizes))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
     assert (ours - shown).abs().max() > 1e-4
 
@@ -89,7 +97,7 @@ def test_the_variance_gets_no_gradient(tiny_model):
     family = tiny_family("pixart", tiny_model("pixart"), "text", "denoiser")
     family.denoiser.requires_grad_(True).train()
     text = family.collate_text(family.encode_text(CAPTIONS))
-    out = family.forward(random_latents(family), some_times(family), text, some_sizes())
+    out = family.forward(random_latents(family), some_times(family), told(text))
     assert out.shape[1] == 4
     out.square().mean().backward()
     gradient = family.denoiser.proj_out.weight.grad.view(4, 8, -1)  # [patch, channel, width]
@@ -161,7 +169,7 @@ def test_checkpoints_that_are_told_the_size(tmp_path):
         "aspect_ratio": torch.tensor([[0.5], [2.0]]),
     }
     with torch.no_grad():
-        ours = family.forward(noisy, time, text, sizes)
+        ours = family.forward(noisy, time, Condition(text, sizes))
         theirs = family.denoiser(
             noisy,
             encoder_hidden_states=text["prompt_embeds"],
@@ -169,7 +177,7 @@ def test_checkpoints_that_are_told_the_size(tmp_path):
             timestep=time,
             added_cond_kwargs=told,
         ).sample[:, :4]
-        other = family.forward(noisy, time, text, sizes.flip(0))
+        other = family.forward(noisy, time, Condition(text, sizes.flip(0)))
     assert torch.equal(ours, theirs)
     assert not torch.equal(ours, other)
     entry, negative = family.encode_text(CAPTIONS)

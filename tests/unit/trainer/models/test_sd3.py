@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.support.adapters import trained
 from tests.support.families import tiny_config, tiny_family
-from tests.support.tiny import sd3 as tiny_sd3
+from tests.support.kinds.sd3 import build as tiny_sd3
 from trainer.adapters.build import build_trainable
 from trainer.adapters.verify import verify_output
 from trainer.config.resolve import resolve

@@ -1,0 +1,16 @@
+"""The kinds of models that the family suite runs on: one file each, found by their names."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from tests.support.kinds.base import Kind
+
+KINDS = tuple(sorted(m.name for m in iter_modules(__path__) if m.name != "base"))
+
+
+@cache
+def kind_of(name: str) -> Kind:
+    return import_module(f"{__name__}.{name}").KIND

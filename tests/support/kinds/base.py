@@ -1,0 +1,52 @@
+"""What the family test suite asks of a kind of model: one record per file of this folder.
+
+Everything here is written as a careful reader of diffusers' own scripts would write it, without
+the product's code, so that the suite compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from trainer.models.condition import Condition
+
+# What ComfyUI maps by diffusers names in UNets (comfy/utils.py: unet_to_diffusers).
+_INNER = (
+    r"attentions\.\d+\.(proj_in|proj_out|transformer_blocks\.\d+\."
+    r"(attn[12]\.(to_q|to_k|to_v|to_out\.0)|ff\.net\.(0\.proj|2)))"
+    r"|resnets\.\d+\.(conv1|conv2|time_emb_proj|conv_shortcut)"
+)
+UNET_NAMES = re.compile(
+    rf"(mid_block\.({_INNER})"
+    rf"|(down|up)_blocks\.\d+\.({_INNER}|(down|up)samplers\.0\.conv))"
+)
+
+
+def as_they_are(latents: Tensor, pipe: Any, pixels: int) -> Tensor:
+    return latents
+
+
+def scaled(vae: Any, latents: Tensor) -> Tensor:
+    """What the autoencoder decodes, from normalised latents."""
+    return latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    build: Callable[..., Any]  # a tiny pipeline of the family's class, with random weights
+    text: Callable[[Any, str], Mapping[str, Tensor]]  # pipeline, caption -> one cache entry
+    call: Callable[[Any, Tensor, Tensor, Condition], Tensor]  # denoiser -> canonical prediction
+    widest: str  # the target preset with most modules
+    comfyui: re.Pattern[str]  # module names that ComfyUI maps
+    raw: Callable[[Any, Tensor], Tensor] = scaled
+    unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
+    model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights
+    loading: Mapping[str, Any] = field(default_factory=dict)  # arguments of from_pretrained
+    absent_presets: tuple[str, ...] = ()  # they name blocks that the tiny model lacks
+    factor: int = 2  # pixels along one side of a latent pixel of the tiny model
+    sign_steps: int = 300  # until one latent is overfitted

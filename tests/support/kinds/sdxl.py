@@ -1,0 +1,57 @@
+"""Stable Diffusion XL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from tests.support.kinds.base import UNET_NAMES, Kind
+from tests.support.tiny import BETAS, UNET, clip, clip_tokenizer, vae
+from trainer.models.condition import Condition
+
+
+def build() -> Any:
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=80,
+        cross_attention_dim=64,
+        **UNET,
+    )
+    return StableDiffusionXLPipeline(
+        vae=vae(4, scaling_factor=0.13025),
+        text_encoder=clip(),
+        text_encoder_2=clip(projection=True),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
+        add_watermarker=False,
+    )
+
+
+def text(pipe: Any, caption: str) -> Mapping[str, Tensor]:
+    embeds, _, pooled, _ = pipe.encode_prompt(caption, do_classifier_free_guidance=False)
+    return {"prompt_embeds": embeds[0], "pooled_prompt_embeds": pooled[0]}
+
+
+def call(module: Any, noisy: Tensor, time: Tensor, told: Condition) -> Tensor:
+    added = {"text_embeds": told.text["pooled_prompt_embeds"], "time_ids": told.sizes.float()}
+    return module(noisy, time, told.text["prompt_embeds"], added_cond_kwargs=added).sample
+
+
+KIND = Kind(
+    build=build,
+    text=text,
+    call=call,
+    widest="attention+ffs+convs",
+    comfyui=UNET_NAMES,
+    sign_steps=120,
+)

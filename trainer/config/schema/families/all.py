@@ -1,0 +1,15 @@
+"""Options that only one family understands: one section per family that has any."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trainer.config.schema.base import Section
+from trainer.config.schema.families.flux import FluxOptions
+
+
+class FamilyOptions(Section):
+    """Options of single families."""
+
+    flux: FluxOptions = Field(default_factory=FluxOptions)
+    """Flux only."""
