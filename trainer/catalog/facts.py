@@ -79,6 +79,7 @@ class FamilyFacts:
     validation_steps: int = 28
     sigma_sampling: str | None = None  # None: discrete uniform times
     shift: float | str | None = None
+    sigma_warp: str | None = None  # what follows the sigmoid density; see trainer.objective.flow
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
