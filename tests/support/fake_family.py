@@ -24,6 +24,7 @@ class FakeFamily:
         self.facts = replace(family_facts("flux"), pixel_multiple=16, default_resolution=64)
         self.device = torch.device("cpu")
         self.spatial_factor, self.latent_channels = 8, 3
+        self.largest_side: int | None = None
         self.identities = {"text": "text-1", "vae": "vae-1", "denoiser": "denoiser-1"} | identity
         self.loaded: set[str] = set()
         self.loads: Counter[str] = Counter()

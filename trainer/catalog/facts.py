@@ -62,6 +62,7 @@ class FamilyFacts:
     learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
+    token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str

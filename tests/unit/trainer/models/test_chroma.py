@@ -143,7 +143,8 @@ def test_sampling_equals_the_pipeline_with_words(guidance, tiny_model):
     both = family.collate_text([text, negative])
     padded = [{name: rows[n] for name, rows in both.items()} for n in (0, 1)]
     assert not padded[0]["mask"].all()
-    again = draw(family.pipeline(), **family.pipeline_kwargs(*padded, request(guidance)))
+    kwargs = family.pipeline_kwargs(padded[0], padded[1], request(guidance))
+    again = draw(family.pipeline(), **kwargs)
     torch.testing.assert_close(again, ours, atol=1e-5, rtol=1e-4)
     assert (ours - theirs(torch.float32)).abs().max() > 1e-4
 
