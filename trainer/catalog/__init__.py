@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "auraflow": "trainer.models.auraflow:AuraFlow",
     "chroma": "trainer.models.chroma:Chroma",
+    "cogview4": "trainer.models.cogview4:CogView4",
     "flux": "trainer.models.flux:Flux",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
