@@ -1,7 +1,7 @@
 """Bytes that the cache is going to take, from counts and shapes, before anything is encoded.
 
-Latents are known exactly. A text's length is known only once it is encoded; what the encoder
-already stored tells the average, else the shape of a short text does.
+Latents are known exactly. A text's length and the size of an embedding are known only once one
+is encoded; what the encoder already stored tells the average, else a usual one does.
 """
 
 from __future__ import annotations
@@ -62,6 +62,13 @@ def text_need(root: Path, encoder: str, count: int, example: Mapping[str, Shape]
     if each is None:
         each = 4.0 * sum(prod(shape) for shape in example.values())
     return Need("text", count, int(count * (each + ENTRY_BYTES)))
+
+
+def embed_need(root: Path, encoder: str, count: int) -> Need:
+    """Of `count` missing embeddings of pictures; a usual one has 1024 numbers."""
+    with closing(open_index(root)) as db:
+        each = average(db, "image_embeds", encoder) or 4 * 1024
+    return Need("image_embeds", count, int(count * (each + ENTRY_BYTES)))
 
 
 def average(db: sqlite3.Connection, kind: str, encoder: str) -> float | None:

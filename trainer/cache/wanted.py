@@ -25,7 +25,10 @@ def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wa
     task = Task(config, family, root, lambda kind, **fields: None, lambda: False)
     stores = open_stores(task)
     kept = Kept.of(config.cache, family.facts)
-    latents = family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype}
+    about = {
+        "latents": family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype},
+        "image_embeds": family.describe("image") if stores.image_embeds else {},
+    }
     text, about_text = family.identity("text"), family.describe("text")
     found: list[Wanted] = []
     for table in scan_all(task, datasets(config, family.facts)):
@@ -34,7 +37,7 @@ def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wa
                 for store, key, part in stores.needs(item):
                     place = (part.source.name, part.relpath, store.kind)
                     origin = Origin(*place, key, store.encoder, item_parts(part))
-                    found.append(Wanted(origin, latents if store is stores.latents else {}))
+                    found.append(Wanted(origin, about.get(store.kind, {})))
             source, relpath = table.dataset.source.name, table.relpaths[row]
             for caption in table.captions(row):
                 key = text_key(caption, text)

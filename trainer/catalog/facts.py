@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Prediction(StrEnum):
@@ -48,6 +48,17 @@ class TextEncoderFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEncoderFact:
+    """An encoder whose embedding of a picture the denoiser is told."""
+
+    slot: str
+    model_class: str
+    processor_slot: str
+    processor_class: str
+    of: Literal["sample", "reference"]  # the trained picture itself, or what it is made from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyFacts:
     """Frozen description of a family; units: pixels, latent channels, tokens."""
 
@@ -62,6 +73,7 @@ class FamilyFacts:
     learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
+    image_encoder: ImageEncoderFact | None = None
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from trainer.cache.build import Progress
-from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, picture_shape
+from trainer.cache.estimate import (
+    ENTRY_BYTES,
+    Need,
+    demand,
+    embed_need,
+    latent_need,
+    picture_shape,
+)
+from trainer.cache.image_embeds import build_image_embeds
 from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
@@ -103,10 +111,14 @@ def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Tab
 
 def open_stores(task: Task) -> Stores:
     """Where the samples of a job are kept."""
-    kept = Kept.of(task.config.cache, task.family.facts)
+    family = task.family
+    kept = Kept.of(task.config.cache, family.facts)
+    encoder = family.facts.image_encoder if family.image_embeds_share else None
     return Stores(
-        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
-        Store(task.root, "masks", f"area{task.family.spatial_factor}"),
+        Store(task.root, "latents", kept.encoder(family.identity("vae"))),
+        Store(task.root, "masks", f"area{family.spatial_factor}"),
+        Store(task.root, "image_embeds", family.identity("image")) if encoder else None,
+        encoder.of if encoder else "sample",
     )
 
 
@@ -119,6 +131,9 @@ def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Ite
     for (width, height), count in shapes.get("masks", {}).items():
         each = width * height // factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
+    if embeds := shapes.get("image_embeds"):
+        encoder = task.family.identity("image")
+        yield embed_need(task.root, encoder, embeds.total())
 
 
 Part = list[tuple[Table, list[int]]]  # rows of tables
@@ -172,6 +187,8 @@ def _build(
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
+    elif store.kind == "image_embeds":
+        whole = build_image_embeds(todo, task.family, store, **common)
     else:
         whole = build_latents(todo, task.family, store, kept=kept, **common)
     if not whole:

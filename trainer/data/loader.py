@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.cache.image_embeds import NAME as IMAGE_EMBEDS
 from trainer.cache.kept import latent_of
 from trainer.cache.keys import text_key
 from trainer.cache.latents import item_key
@@ -40,6 +41,7 @@ class Reader:
         self._seed = seed  # of draws from kept distributions
         self._family = family
         self._latents, self._masks, self._text = stores.latents, stores.masks, text
+        self._stores = stores
 
     def text_of(self, caption: str) -> dict[str, Tensor]:
         return self._text.get(text_key(caption, self._text.encoder))
@@ -67,6 +69,7 @@ class Reader:
             dataset=dataset.id,
             masks=self._mask_batch([masks for masks, _ in partners]),
             conditioning=tuple(self._stack(partners, visits) for partners in conditioning),
+            image_embeds=self._embeds(items, visits),
             prior=dataset.role == "prior",
             slider=dataset.slider,
             timestep_offset=dataset.timestep_offset,
@@ -78,6 +81,20 @@ class Reader:
     def _latent(self, item: Item, visit: int) -> Tensor:
         entry = self._latents.get(item_key(item, self._latents.encoder))
         return latent_of(entry, seed=self._seed, sample_id=item.sample_id, visit=visit)
+
+    def _embeds(self, items: Sequence[Item], visits: Sequence[int]) -> Tensor | None:
+        """What the denoiser is told of pictures, [B, ...]; zeros for samples not told theirs."""
+        store = self._stores.image_embeds
+        if store is None:
+            return None
+        share = self._family.image_embeds_share
+        rows = []
+        for item, visit in zip(items, visits, strict=True):
+            picture = self._stores.embedded(item)[0]
+            row = store.get(item_key(picture, store.encoder))[IMAGE_EMBEDS]
+            draw = unit(stream_seed(self._seed, item.sample_id, visit, "image_embeds"))
+            rows.append(row if draw < share else torch.zeros_like(row))
+        return torch.stack(rows)
 
     def _mask_batch(self, of_items: Sequence[Sequence[Item]]) -> Tensor | None:
         """Masks [B, 1, h, w]; several masks of a sample are multiplied."""

@@ -32,6 +32,8 @@ class Stores:
 
     latents: Store
     masks: Store
+    image_embeds: Store | None = None  # where the family is told any
+    embeds_of: str = "sample"  # or "reference": whose pictures are embedded
 
     def needs(self, item: Item) -> Iterator[tuple[Store, bytes, Item]]:
         """Every entry that training on a sample reads: where, under which key, made of what."""
@@ -40,11 +42,21 @@ class Stores:
                 yield self.masks, item_mask_key(part, self.masks.encoder), part
             else:
                 yield self.latents, item_key(part, self.latents.encoder), part
+        if self.image_embeds is not None:
+            for part in self.embedded(item):
+                yield self.image_embeds, item_key(part, self.image_embeds.encoder), part
+
+    def embedded(self, item: Item) -> tuple[Item, ...]:
+        """The pictures of a sample whose embeddings the denoiser is told."""
+        if self.embeds_of == "sample":
+            return (item,)
+        return tuple(partner for partner in item.partners if partner.role != "mask")
 
     def of(self, table: Table) -> list[Store]:
         """The stores that samples of a table lie in."""
         masked = any(partner.role == "mask" for partner in table.partners)
-        return [self.latents, self.masks] if masked else [self.latents]
+        stores = [self.latents, self.masks] if masked else [self.latents]
+        return stores if self.image_embeds is None else [*stores, self.image_embeds]
 
 
 @dataclass(slots=True)
