@@ -27,6 +27,7 @@ def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wa
     kept = Kept.of(config.cache, family.facts)
     about = {
         "latents": family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype},
+        "references": family.describe("vae") | {"kept": "mean", "precision": kept.dtype},
         "image_embeds": family.describe("image") if stores.image_embeds else {},
     }
     text, about_text = family.identity("text"), family.describe("text")

@@ -109,6 +109,11 @@ def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Tab
     return stores, [_without(task, one) for one in found]
 
 
+def references(kept: Kept) -> Kept:
+    """How latents of references are kept: as the pipelines encode them, by their mean."""
+    return Kept("mean", kept.dtype, "reference")
+
+
 def open_stores(task: Task) -> Stores:
     """Where the samples of a job are kept."""
     family = task.family
@@ -117,6 +122,7 @@ def open_stores(task: Task) -> Stores:
     return Stores(
         Store(task.root, "latents", kept.encoder(family.identity("vae"))),
         Store(task.root, "masks", f"area{family.spatial_factor}"),
+        Store(task.root, "references", references(kept).encoder(family.identity("vae"))),
         Store(task.root, "image_embeds", family.identity("image")) if encoder else None,
         encoder.of if encoder else "sample",
     )
@@ -125,9 +131,10 @@ def open_stores(task: Task) -> Stores:
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
     """Bytes of what is missing."""
     channels, factor = task.family.latent_channels, task.family.spatial_factor
-    for target, count in shapes.get("latents", {}).items():
-        shape = picture_shape(target, channels, factor)
-        yield latent_need(repeat(shape, count), mode=kept.mode, dtype=kept.dtype)
+    for kind, form in (("latents", kept), ("references", references(kept))):
+        for target, count in shapes.get(kind, {}).items():
+            shape = repeat(picture_shape(target, channels, factor), count)
+            yield latent_need(shape, mode=form.mode, dtype=form.dtype, kind=kind)
     for (width, height), count in shapes.get("masks", {}).items():
         each = width * height // factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
@@ -190,7 +197,8 @@ def _build(
     elif store.kind == "image_embeds":
         whole = build_image_embeds(todo, task.family, store, **common)
     else:
-        whole = build_latents(todo, task.family, store, kept=kept, **common)
+        form = references(kept) if store.kind == "references" else kept
+        whole = build_latents(todo, task.family, store, kept=form, **common)
     if not whole:
         raise stopped()
 

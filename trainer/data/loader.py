@@ -68,7 +68,7 @@ class Reader:
             visits=tuple(visits),
             dataset=dataset.id,
             masks=self._mask_batch([masks for masks, _ in partners]),
-            conditioning=tuple(self._stack(partners, visits) for partners in conditioning),
+            conditioning=tuple(map(self._references, conditioning)),
             image_embeds=self._embeds(items, visits),
             prior=dataset.role == "prior",
             slider=dataset.slider,
@@ -77,6 +77,11 @@ class Reader:
 
     def _stack(self, items: Sequence[Item], visits: Sequence[int]) -> Tensor:
         return torch.stack(list(map(self._latent, items, visits)))
+
+    def _references(self, items: Sequence[Item]) -> Tensor:
+        store = self._stores.references
+        rows = [store.get(item_key(item, store.encoder))["latent"] for item in items]
+        return torch.stack(rows).float()
 
     def _latent(self, item: Item, visit: int) -> Tensor:
         entry = self._latents.get(item_key(item, self._latents.encoder))

@@ -32,6 +32,7 @@ class Stores:
 
     latents: Store
     masks: Store
+    references: Store  # latents of what samples are made from: means, nothing is drawn
     image_embeds: Store | None = None  # where the family is told any
     embeds_of: str = "sample"  # or "reference": whose pictures are embedded
 
@@ -41,7 +42,8 @@ class Stores:
             if part.role == "mask":
                 yield self.masks, item_mask_key(part, self.masks.encoder), part
             else:
-                yield self.latents, item_key(part, self.latents.encoder), part
+                store = self.latents if part is item else self.references
+                yield store, item_key(part, store.encoder), part
         if self.image_embeds is not None:
             for part in self.embedded(item):
                 yield self.image_embeds, item_key(part, self.image_embeds.encoder), part
@@ -54,9 +56,10 @@ class Stores:
 
     def of(self, table: Table) -> list[Store]:
         """The stores that samples of a table lie in."""
-        masked = any(partner.role == "mask" for partner in table.partners)
-        stores = [self.latents, self.masks] if masked else [self.latents]
-        return stores if self.image_embeds is None else [*stores, self.image_embeds]
+        roles = {"mask" if p.role == "mask" else "reference" for p in table.partners}
+        stores = {"mask": self.masks, "reference": self.references}
+        found = [self.latents, *(store for role, store in stores.items() if role in roles)]
+        return found if self.image_embeds is None else [*found, self.image_embeds]
 
 
 @dataclass(slots=True)
