@@ -37,9 +37,8 @@ from trainer.data.task import Task, stopped
 
 def validation_texts(config: JobConfig) -> list[str]:
     """Texts that validation needs embeddings of."""
-    if not config.validation.enabled or not config.validation.prompts:
-        return []
-    return sorted({*config.validation.prompts, config.validation.negative})
+    texts = config.validation.texts
+    return sorted({*texts, config.validation.negative}) if texts else []
 
 
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trainer.cache.store import Store
@@ -20,6 +21,7 @@ from trainer.data.batch import Batch
 from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.funnel import Funnel
+from trainer.data.inputs import read_inputs
 from trainer.data.loader import Loader, Reader
 from trainer.data.mixing import mix_remarks
 from trainer.data.needs import Stores
@@ -41,6 +43,7 @@ class Prepared:
     stores: Stores
     text: Store
     prompt_embeds: dict[str, dict[str, Tensor]]
+    inputs: list[Image]
     sample_size: tuple[int, int]
     funnels: dict[str, Funnel]
     findings: list[Finding]
@@ -60,6 +63,7 @@ def prepare(
     run: Path | None = None,
 ) -> Prepared:
     """Scan and cache everything the run needs; raises Preempted when asked to stop."""
+    inputs = read_inputs(config)
     root = cache_root(config)
     task = Task(config, family, root, on_event, should_stop, run)
     with cache_guard(root):
@@ -80,6 +84,7 @@ def prepare(
         stores=stores,
         text=text,
         prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
+        inputs=inputs,
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,

@@ -43,6 +43,7 @@ class ImageRequest:
     guidance: float
     generator: torch.Generator
     output_type: str = "pil"
+    pictures: tuple[Image, ...] = ()  # to edit, of about the size asked for
 
 
 class Family(ABC):
@@ -269,6 +270,10 @@ class Family(ABC):
 
         The autoencoder is in it when it is loaded; sampling to latents works without.
         """
+
+    def edit_pipeline(self) -> Any:
+        """The pipeline for requests with pictures, where it is another one."""
+        return self.pipeline()
 
     @abstractmethod
     def pipeline_kwargs(

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from PIL.Image import Image
 
+from trainer.data.inputs import fitted
 from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
@@ -43,13 +45,17 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
 
 def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
     config = parts.config.validation
-    pipeline = _pipeline(parts, session)
+    pipelines = {False: _pipeline(parts, session)} if config.prompts else {}
+    if parts.prepared.inputs:
+        pipelines[True] = _pipeline(parts, session, edit=True)
+    given = [None] * len(config.prompts) + parts.prepared.inputs
     entries: list[dict[str, Any]] = []
-    for index, prompt in enumerate(config.prompts):
+    for index, (prompt, picture) in enumerate(zip(config.texts, given, strict=True)):
+        pipeline = pipelines[picture is not None]
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
             point("validate.sample")
-            image = _one(parts, pipeline, prompt, seed)
+            image = _one(parts, pipeline, prompt, seed, picture)
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
             entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
@@ -59,11 +65,11 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
     return entries
 
 
-def _pipeline(parts: Parts, session: Session) -> Any:
+def _pipeline(parts: Parts, session: Session, *, edit: bool = False) -> Any:
     """The real pipeline, which looks for a stop request at each of its own steps."""
     if "vae" not in parts.family.modules:
         parts.family.load("vae")
-    pipeline = parts.family.pipeline()
+    pipeline = parts.family.edit_pipeline() if edit else parts.family.pipeline()
     pipeline.set_progress_bar_config(disable=True)
 
     def on_step(pipe: Any, index: int, time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -75,16 +81,20 @@ def _pipeline(parts: Parts, session: Session) -> Any:
     return pipeline
 
 
-def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
+def _one(parts: Parts, pipeline: Any, prompt: str, seed: int, picture: Image | None) -> Any:
     config = parts.config.validation
     width, height = parts.prepared.sample_size
+    pictures: tuple[Image, ...] = ()
+    if picture is not None:
+        pictures = (fitted(picture, width * height, parts.family.facts.pixel_multiple),)
+        width, height = pictures[0].size
     request = ImageRequest(
         width=width,
         height=height,
         steps=config.steps,
         guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
         generator=torch.Generator().manual_seed(seed),
-        output_type="pil",
+        pictures=pictures,
     )
     texts = parts.prepared.prompt_embeds
     kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)

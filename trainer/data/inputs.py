@@ -1,0 +1,46 @@
+"""Pictures that validation edits: read before anything else, so a wrong path costs no time."""
+
+from __future__ import annotations
+
+from math import sqrt
+from pathlib import Path
+
+from PIL import Image
+
+from trainer.config.schema.root import JobConfig
+from trainer.data.bad import BadSample
+from trainer.data.pixels import read_picture
+from trainer.errors import ConfigError
+from trainer.findings import finding
+
+
+def read_inputs(config: JobConfig) -> list[Image.Image]:
+    """The pictures of `validation.inputs`, upright RGB; ConfigError names what cannot be read."""
+    if not config.validation.enabled:
+        return []
+    background = config.data.background
+    return [_read(Path(given.path), background) for given in config.validation.inputs]
+
+
+def _read(path: Path, background: str) -> Image.Image:
+    try:
+        return read_picture(path, background)
+    except BadSample as error:
+        raise ConfigError(
+            finding(
+                "DAT042",
+                f"cannot read the picture {path}: {error}",
+                where="validation.inputs",
+                fix="name a picture file, or remove the entry",
+            )
+        ) from error
+
+
+def fitted(picture: Image.Image, area: int, multiple: int) -> Image.Image:
+    """The picture in about `area` pixels, its sides multiples of `multiple`, not cut."""
+    scale = sqrt(area / (picture.width * picture.height))
+    width, height = (
+        max(multiple, round(side * scale / multiple) * multiple)
+        for side in (picture.width, picture.height)
+    )
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
