@@ -38,6 +38,7 @@ class FakeFamily:
         )
         self.image_embeds_share = 1.0 if encoder else 0.0
         self.num_embedded = 0
+        self.sees_pictures = False
         self.device = torch.device("cpu")
         self.spatial_factor, self.latent_channels = 8, 3
         known = {"text": "text-1", "image": "image-1", "vae": "vae-1", "denoiser": "denoiser-1"}
@@ -68,15 +69,38 @@ class FakeFamily:
         self.captions += captions
         entries = []
         for caption in captions:
-            digest = torch.tensor(list(blake2b(caption.encode(), digest_size=6).digest()))
+            embed = self.embed(caption)
             length = 1 + len(caption) % 3
             entries.append(
                 {
-                    "embeds": digest.to(torch.bfloat16).repeat(length, 1),
+                    "embeds": embed.repeat(length, 1),
                     "mask": torch.ones(length, dtype=torch.bool),
                 }
             )
         return entries
+
+    @staticmethod
+    def embed(text: str) -> Tensor:
+        digest = blake2b(text.encode(), digest_size=6).digest()
+        return torch.tensor(list(digest)).to(torch.bfloat16)
+
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[dict[str, Tensor]]:
+        """The caption, and the mean colours of its pictures behind it."""
+        assert "text" in self.loaded
+        self.captions += captions
+        return [
+            {
+                "embeds": self.embed(caption)[None],
+                "seen": torch.stack([self.colour(picture) for picture in shown]),
+            }
+            for caption, shown in zip(captions, pictures, strict=True)
+        ]
+
+    @staticmethod
+    def colour(picture: Image) -> Tensor:
+        return torch.tensor(list(picture.resize((1, 1), 4).getpixel((0, 0)))).float()
 
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence
@@ -86,8 +110,7 @@ class FakeFamily:
         """Mean colour of each picture."""
         assert "image" in self.loaded
         self.num_embedded += len(pictures)
-        rows = [torch.tensor(list(p.resize((1, 1), 4).getpixel((0, 0)))) for p in pictures]
-        return torch.stack(rows).float() + 1.0
+        return torch.stack([self.colour(picture) for picture in pictures]) + 1.0
 
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         assert "vae" in self.loaded

@@ -64,11 +64,12 @@ def text_need(root: Path, encoder: str, count: int, example: Mapping[str, Shape]
     return Need("text", count, int(count * (each + ENTRY_BYTES)))
 
 
-def embed_need(root: Path, encoder: str, count: int) -> Need:
-    """Of `count` missing embeddings of pictures; a usual one has 1024 numbers."""
+def average_need(root: Path, kind: str, encoder: str, count: int, usual: int) -> Need:
+    """Of `count` missing entries of one kind, taken to be like those that are there; `usual`
+    bytes each while there are none."""
     with closing(open_index(root)) as db:
-        each = average(db, "image_embeds", encoder) or 4 * 1024
-    return Need("image_embeds", count, int(count * (each + ENTRY_BYTES)))
+        each = average(db, kind, encoder) or usual
+    return Need(kind, count, int(count * (each + ENTRY_BYTES)))
 
 
 def average(db: sqlite3.Connection, kind: str, encoder: str) -> float | None:

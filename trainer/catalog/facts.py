@@ -31,6 +31,7 @@ class Flavour:
     licence: str
     gated: bool = False
     subfolder: str | None = None
+    edits: bool = False  # made for pictures: its text encoder sees what a sample is made from
     prediction: Prediction | None = None
     defaults: dict[str, Any] = field(default_factory=dict)  # key path -> value
 

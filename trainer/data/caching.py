@@ -13,8 +13,8 @@ from trainer.cache.build import Progress
 from trainer.cache.estimate import (
     ENTRY_BYTES,
     Need,
+    average_need,
     demand,
-    embed_need,
     latent_need,
     picture_shape,
 )
@@ -24,6 +24,7 @@ from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
 from trainer.cache.masks import build_masks
 from trainer.cache.room import Room
+from trainer.cache.seen_text import build_seen
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
@@ -36,14 +37,16 @@ from trainer.data.task import Task, stopped
 
 
 def validation_texts(config: JobConfig) -> list[str]:
-    """Texts that validation needs embeddings of."""
+    """Texts that validation needs embeddings of, apart from any picture."""
     texts = config.validation.texts
     return sorted({*texts, config.validation.negative}) if texts else []
 
 
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
-    """The store of all captions of the tables."""
+    """The store of all captions of the tables, but of those that belong to pictures."""
     store = Store(task.root, "text", task.family.identity("text"))
+    if task.family.sees_pictures:
+        return store
     for table in tables:
         store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
     others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
@@ -122,6 +125,7 @@ def open_stores(task: Task) -> Stores:
         Store(task.root, "latents", kept.encoder(family.identity("vae"))),
         Store(task.root, "masks", f"area{family.spatial_factor}"),
         Store(task.root, "references", references(kept).encoder(family.identity("vae"))),
+        Store(task.root, "seen_text", family.identity("text")) if family.sees_pictures else None,
         Store(task.root, "image_embeds", family.identity("image")) if encoder else None,
         encoder.of if encoder else "sample",
     )
@@ -139,7 +143,10 @@ def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Ite
         yield Need("masks", count, count * each)
     if embeds := shapes.get("image_embeds"):
         encoder = task.family.identity("image")
-        yield embed_need(task.root, encoder, embeds.total())
+        yield average_need(task.root, "image_embeds", encoder, embeds.total(), 4 << 10)
+    if texts := shapes.get("seen_text"):
+        encoder = task.family.identity("text")
+        yield average_need(task.root, "seen_text", encoder, texts.total(), 4 << 20)
 
 
 Part = list[tuple[Table, list[int]]]  # rows of tables
@@ -193,6 +200,8 @@ def _build(
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
+    elif store.kind == "seen_text":
+        whole = build_seen(todo, task.family, store, **common)
     elif store.kind == "image_embeds":
         whole = build_image_embeds(todo, task.family, store, **common)
     else:

@@ -7,19 +7,24 @@ from pathlib import Path
 
 from PIL import Image
 
+from trainer.catalog.facts import FamilyFacts
 from trainer.config.schema.root import JobConfig
 from trainer.data.bad import BadSample
+from trainer.data.datasets import square_size
 from trainer.data.pixels import read_picture
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
 
-def read_inputs(config: JobConfig) -> list[Image.Image]:
-    """The pictures of `validation.inputs`, upright RGB; ConfigError names what cannot be read."""
+def read_inputs(config: JobConfig, facts: FamilyFacts) -> list[Image.Image]:
+    """The pictures of `validation.inputs`, RGB, in about the area of the pictures drawn;
+    ConfigError names what cannot be read."""
     if not config.validation.enabled:
         return []
-    background = config.data.background
-    return [_read(Path(given.path), background) for given in config.validation.inputs]
+    width, height = square_size(config, facts)
+    background, multiple = config.data.background, facts.pixel_multiple
+    pictures = [_read(Path(given.path), background) for given in config.validation.inputs]
+    return [fitted(picture, width * height, multiple) for picture in pictures]
 
 
 def _read(path: Path, background: str) -> Image.Image:

@@ -185,6 +185,17 @@ class Family(ABC):
         """Stack entries; sequences of different length are padded with zeros at the end."""
         return {key: _stack([item[key] for item in items]) for key in items[0]}
 
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the text of a sample depends on the pictures that it is made from."""
+        return self.facts.flavours[self.model.flavour or self.facts.default_flavour].edits
+
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[TextEntry]:
+        """As `encode_text`, each caption with the pictures (RGB) that its sample is made from."""
+        raise AssertionError(f"{self.facts.key} encodes text alone")
+
     # --- pictures that are told ------------------------------------------------------------
 
     @property

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from PIL.Image import Image
 
-from trainer.data.inputs import fitted
+from trainer.data.drawings import Drawing
 from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
@@ -45,17 +44,16 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
 
 def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
     config = parts.config.validation
-    pipelines = {False: _pipeline(parts, session)} if config.prompts else {}
-    if parts.prepared.inputs:
-        pipelines[True] = _pipeline(parts, session, edit=True)
-    given = [None] * len(config.prompts) + parts.prepared.inputs
+    drawings = parts.prepared.drawings
+    kinds = {drawing.picture is not None for drawing in drawings}
+    pipelines = {edit: _pipeline(parts, session, edit=edit) for edit in kinds}
     entries: list[dict[str, Any]] = []
-    for index, (prompt, picture) in enumerate(zip(config.texts, given, strict=True)):
-        pipeline = pipelines[picture is not None]
+    for index, drawing in enumerate(drawings):
+        prompt, pipeline = drawing.prompt, pipelines[drawing.picture is not None]
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
             point("validate.sample")
-            image = _one(parts, pipeline, prompt, seed, picture)
+            image = _one(parts, pipeline, drawing, seed)
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
             entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
@@ -81,23 +79,19 @@ def _pipeline(parts: Parts, session: Session, *, edit: bool = False) -> Any:
     return pipeline
 
 
-def _one(parts: Parts, pipeline: Any, prompt: str, seed: int, picture: Image | None) -> Any:
+def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
     config = parts.config.validation
-    width, height = parts.prepared.sample_size
-    pictures: tuple[Image, ...] = ()
-    if picture is not None:
-        pictures = (fitted(picture, width * height, parts.family.facts.pixel_multiple),)
-        width, height = pictures[0].size
+    picture = drawing.picture
+    width, height = picture.size if picture else parts.prepared.sample_size
     request = ImageRequest(
         width=width,
         height=height,
         steps=config.steps,
         guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
         generator=torch.Generator().manual_seed(seed),
-        pictures=pictures,
+        pictures=(picture,) if picture else (),
     )
-    texts = parts.prepared.prompt_embeds
-    kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)
+    kwargs = parts.family.pipeline_kwargs(drawing.text, drawing.negative, request)
     with parts.autocast():
         result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
     return result.images[0]

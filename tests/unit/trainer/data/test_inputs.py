@@ -34,7 +34,7 @@ def test_a_picture_that_cannot_be_read_is_told_before_anything_else(tmp_path):
     off = config.model_copy(
         update={"validation": config.validation.model_copy(update={"enabled": False})}
     )
-    assert read_inputs(off) == []
+    assert read_inputs(off, FakeFamily().facts) == []
 
 
 def test_references_are_means_and_samples_are_drawn(tmp_path):
