@@ -234,6 +234,7 @@ CODES: dict[str, str] = {
     "CFG188": "A file ending lacks its dot.",
     "CFG190": "Pictures to edit were given to a family that does not look at pictures.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    "CFG200": "Pictures are larger than the table of positions that the checkpoint has learned.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -43,6 +43,7 @@ class FakeFamily:
         self.spatial_factor, self.latent_channels = 8, 3
         known = {"text": "text-1", "image": "image-1", "vae": "vae-1", "denoiser": "denoiser-1"}
         self.identities = known | identity
+        self.largest_side: int | None = None
         self.loaded: set[str] = set()
         self.loads: Counter[str] = Counter()
         self.captions: list[str] = []

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from trainer.catalog.facts import FamilyFacts
 
 FAMILIES: dict[str, str] = {
+    "auraflow": "trainer.models.auraflow:AuraFlow",
+    "chroma": "trainer.models.chroma:Chroma",
     "flux": "trainer.models.flux:Flux",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",

@@ -75,6 +75,7 @@ class FamilyFacts:
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
     image_encoder: ImageEncoderFact | None = None
+    token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str
@@ -92,6 +93,7 @@ class FamilyFacts:
     validation_steps: int = 28
     sigma_sampling: str | None = None  # None: discrete uniform times
     shift: float | str | None = None
+    sigma_warp: str | None = None  # what follows the sigmoid density; see trainer.objective.flow
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot

@@ -19,6 +19,7 @@ from trainer.data.batch import Batch
 from trainer.data.caching import cache_samples, cache_text
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.drawings import Drawing, drawings
+from trainer.data.extent import demand_positions
 from trainer.data.funnel import Funnel
 from trainer.data.inputs import read_inputs
 from trainer.data.loader import Loader, Reader
@@ -67,6 +68,8 @@ def prepare(
     with cache_guard(root):
         with phase(on_event, "scan"):
             tables = scan_all(task, datasets(config, family.facts))
+            drawn = square_size(config, family.facts) if validation_texts(config) else None
+            demand_positions(tables, drawn, family.largest_side)
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
             stores, tables = cache_samples(task, tables)

@@ -8,7 +8,7 @@ time is sigma with 1 = noise, the flow target is `eps - x0`, latents are normali
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -159,6 +159,16 @@ class Family(ABC):
 
     @property
     def alphas_cumprod(self) -> Tensor | None:
+        return None
+
+    @property
+    def shift_rule(self) -> Callable[[int], float] | None:
+        """Automatic shift by number of tokens, where it is not the usual exponential one."""
+        return None
+
+    @property
+    def largest_side(self) -> int | None:
+        """Pixels along one side beyond which the denoiser has no positions; None: no bound."""
         return None
 
     @cached_property

@@ -6,7 +6,7 @@ An objective has three pure parts. `draw` is the only random one and is keyed by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,7 +87,8 @@ class _Weighted:
 
 
 class FlowObjective(_Weighted):
-    """Rectified flow; `shift` is a factor, "auto" or None."""
+    """Rectified flow; `shift` is a factor, "auto" or None. `rule` is the automatic factor by number
+    of tokens, where it is not the usual one; `warp` names what follows the sigmoid density."""
 
     def __init__(
         self,
@@ -98,6 +99,8 @@ class FlowObjective(_Weighted):
         shift: float | str | None,
         patch: int,
         scheduler: dict[str, float],
+        rule: Callable[[int], float] | None = None,
+        warp: str | None = None,
     ) -> None:
         super().__init__(loss)
         self.density = flow.density(
@@ -109,6 +112,8 @@ class FlowObjective(_Weighted):
         self.shift = shift
         self.patch = patch
         self.scheduler = scheduler
+        self.rule = rule
+        self.warp = flow.WARPS[warp] if warp and sampling == "sigmoid" else None
 
     def factor(self, height: int, width: int) -> float:
         """Shift factor for latents of this size."""
@@ -117,6 +122,8 @@ class FlowObjective(_Weighted):
         if self.shift != "auto":
             return float(self.shift)
         tokens = (height // self.patch) * (width // self.patch)
+        if self.rule is not None:
+            return self.rule(tokens)
         names = {
             "base_tokens": "base_image_seq_len",
             "max_tokens": "max_image_seq_len",
@@ -137,7 +144,7 @@ class FlowObjective(_Weighted):
     ) -> Draw:
         factor = self.factor(*latents.shape[-2:])
         seeds = streams(seed, sample_ids, visits, "time")
-        times = flow.draw_sigmas(seeds, self.density, factor, offset)
+        times = flow.draw_sigmas(seeds, self.density, factor, offset, self.warp)
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.float32))
 
@@ -204,4 +211,6 @@ def build_objective(config: NoiseConfig, loss: LossConfig, family) -> Objective:
         shift=config.shift if config.shift is not None else facts.shift,
         patch=2 if facts.packing is Packing.TWO_BY_TWO else 1,
         scheduler=family.scheduler_config,
+        rule=family.shift_rule,
+        warp=facts.sigma_warp,
     )

@@ -50,6 +50,15 @@ def shift_sigma(sigma: float, factor: float) -> float:
     return factor * sigma / (1.0 + (factor - 1.0) * sigma)
 
 
+def to_the_ends(sigma: float) -> float:
+    """`s^2` below a half, `1 - (1 - s)^2` from there on; fixes 0 and 1. Nothing is drawn between a
+    quarter and three quarters."""
+    return sigma**2 if sigma < 0.5 else 1.0 - (1.0 - sigma) ** 2
+
+
+WARPS: dict[str, Callable[[float], float]] = {"ends": to_the_ends}
+
+
 def auto_shift(
     tokens: int,
     *,
@@ -64,11 +73,16 @@ def auto_shift(
 
 
 def draw_sigmas(
-    seeds: Sequence[int], draw: Density, factor: float, offset: float = 0.0
+    seeds: Sequence[int],
+    draw: Density,
+    factor: float,
+    offset: float = 0.0,
+    warp: Callable[[float], float] | None = None,
 ) -> list[float]:
-    """One sigma in (0, 1] per stream seed."""
+    """One sigma in (0, 1] per stream seed: drawn, shifted, warped."""
     tiny = 1e-5  # keeps the model off the exactly clean input, where the SNR is infinite
-    return [max(tiny, shift_sigma(draw(random.Random(s), offset), factor)) for s in seeds]
+    drawn = [shift_sigma(draw(random.Random(s), offset), factor) for s in seeds]
+    return [max(tiny, sigma if warp is None else warp(sigma)) for sigma in drawn]
 
 
 def interpolate(x0: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:

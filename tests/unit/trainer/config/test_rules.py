@@ -70,7 +70,13 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
     "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],
-    "CFG018": [("model.max_tokens = 513", "model.max_tokens = 512")],
+    "CFG018": [
+        ("model.max_tokens = 513", "model.max_tokens = 512"),
+        (
+            "model.family = 'auraflow'; model.max_tokens = 769",
+            "model.family = 'auraflow'; model.max_tokens = 768",
+        ),
+    ],
     "CFG019": [
         (
             "optimizer.name = 'adamw_bf16'; compute.precision.dtype = 'fp32'",

@@ -17,7 +17,7 @@ from trainer import faults
 from trainer.cache import build
 from trainer.config.schema.root import JobConfig
 from trainer.data.prepare import Prepared, eval_batches, prepare, steps_in_epochs
-from trainer.errors import DataError, Preempted, TrainerError
+from trainer.errors import ConfigError, DataError, Preempted, TrainerError
 
 SIZES = ((64, 64), (128, 64))
 
@@ -73,6 +73,34 @@ def test_first_start_encodes_everything_second_nothing(root):
     second, warm = run(job(root, dataset(root)))
     assert not warm.loads
     assert second.plan_train.plan_hash == first.plan_train.plan_hash
+
+
+DRAWN = {"validation": {"prompts": ["x"], "resolution": "256px2"}}
+
+
+@pytest.mark.parametrize(
+    ("largest", "sections", "places"),
+    [
+        (256, DRAWN, []),
+        (128, {"validation": {"resolution": "256px2"}}, []),  # nothing is drawn
+        (128, DRAWN, ["validation.resolution"]),
+        (64, {}, ["data.datasets"]),
+        (64, DRAWN, ["data.datasets", "validation.resolution"]),
+    ],
+)
+def test_sizes_beyond_the_positions_of_the_checkpoint(root, largest, sections, places):
+    """Told before anything is encoded, with the places that ask for too much."""
+    family = FakeFamily()
+    family.largest_side = largest
+    if not places:
+        run(job(root, dataset(root), **sections), family)
+        return
+    with pytest.raises(ConfigError, match="CFG200") as caught:
+        run(job(root, dataset(root), **sections), family)
+    assert [f.where for f in caught.value.findings] == places
+    if "data.datasets" in places:
+        assert "1 of 2 training sizes" in str(caught.value)
+    assert not family.loads
 
 
 def test_training_options_do_not_encode_again(root):

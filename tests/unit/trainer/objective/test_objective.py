@@ -17,7 +17,9 @@ from trainer.objective.compose import DiscreteObjective, FlowObjective
 from trainer.rng import stream_seed
 
 
-def flow_objective(loss: LossConfig | None = None, **noise) -> FlowObjective:
+def flow_objective(
+    loss: LossConfig | None = None, *, warp=None, rule=None, **noise
+) -> FlowObjective:
     config = NoiseConfig(**noise)
     return FlowObjective(
         config,
@@ -26,6 +28,8 @@ def flow_objective(loss: LossConfig | None = None, **noise) -> FlowObjective:
         shift=config.shift,
         patch=2,
         scheduler={},
+        warp=warp,
+        rule=rule,
     )
 
 
@@ -94,6 +98,41 @@ def test_shift_fixes_the_ends_and_is_undone_by_its_inverse(factor, sigma):
     )
     assert flow.shift_sigma(1.0, factor) == pytest.approx(1.0)
     assert flow.shift_sigma(0.0, factor) == 0.0
+
+
+@given(st.floats(1e-6, 1.0))
+def test_the_warp_leaves_out_the_middle(sigma):
+    """Squares from both ends: monotonic, 0 and 1 stay, and so does the symmetry around a half."""
+    warped = flow.WARPS["ends"](sigma)
+    assert warped == pytest.approx(sigma * sigma if sigma < 0.5 else 1 - (1 - sigma) * (1 - sigma))
+    assert warped < 0.25 or warped >= 0.75
+    assert flow.WARPS["ends"](0.0) == 0.0
+    assert flow.WARPS["ends"](1.0) == 1.0
+    if 0.5 < sigma < 1.0:
+        assert flow.WARPS["ends"](1.0 - sigma) == pytest.approx(1.0 - warped)
+
+
+def test_the_warp_is_last_and_of_the_sigmoid_density_alone():
+    """It acts on the shifted sigma; a density that was chosen instead is left as it is."""
+    x0 = torch.zeros(32, 4, 8, 8)
+    ids, visits = list(range(32)), [0] * 32
+
+    def times(warp: str | None, **noise) -> list[float]:
+        objective = flow_objective(warp=warp, **noise)
+        return objective.draw(x0, 1, ids, visits).time.tolist()
+
+    plain = times(None, shift=3.0)
+    assert times("ends", shift=3.0) == pytest.approx([flow.to_the_ends(s) for s in plain])
+    for sampling in ("uniform", "beta"):
+        assert times("ends", sampling=sampling) == times(None, sampling=sampling)
+
+
+def test_a_rule_replaces_the_usual_automatic_shift():
+    """A family's own factor by number of tokens counts; a fixed shift still wins."""
+    rule = lambda tokens: float(tokens)  # noqa: E731
+    assert flow_objective(rule=rule, shift="auto").factor(8, 16) == 32.0
+    assert flow_objective(rule=rule, shift=2.0).factor(8, 16) == 2.0
+    assert flow_objective(shift="auto").factor(8, 16) == flow.auto_shift(32)
 
 
 def test_auto_shift_at_known_sizes():

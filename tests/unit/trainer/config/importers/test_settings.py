@@ -29,6 +29,10 @@ def sdxl(name: str, changes: dict[str, Any], job: dict[str, Any], **more: Any) -
     return Case(name, {"model_family": "sdxl", "model_flavour": None} | changes, job, **more)
 
 
+def chroma(name: str, changes: dict[str, Any], job: dict[str, Any], **more: Any) -> Case:
+    return Case(name, {"model_family": "chroma", "model_flavour": "hd"} | changes, job, **more)
+
+
 CASES = [
     # --- model
     flux("hub id", {"pretrained_model_name_or_path": "a/b"}, {"model.path": "a/b"}),
@@ -270,6 +274,23 @@ CASES = [
         {"flow_schedule_auto_shift": True},
         {"noise": None},
         keys={"flow_schedule_auto_shift": "ignored"},
+    ),
+    chroma(
+        "shift of a family without one",
+        {},
+        {"noise.shift": 3.0, "noise.sampling": None, "model.flavour": "hd"},
+    ),
+    chroma(
+        "settings of every flow family",
+        {"flow_schedule_shift": 0, "flow_use_uniform_schedule": True},
+        {"noise.shift": 1.0, "noise.sampling": "uniform"},
+        keys={"flow_schedule_shift": "mapped", "flow_use_uniform_schedule": "mapped"},
+    ),
+    chroma(
+        "settings that Chroma shares with Flux",
+        {"flux_lora_target": "context+ffs", "flux_attention_masked_training": True},
+        {"adapter.preset": "context+ffs", "model.options": None},
+        keys={"flux_lora_target": "mapped", "flux_attention_masked_training": "ignored"},
     ),
     flux(
         "beta density",

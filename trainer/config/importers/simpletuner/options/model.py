@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trainer.catalog import FAMILIES, family_facts
+from trainer.catalog.facts import Prediction
 from trainer.config.importers.simpletuner.options.rule import (
     Rule,
     direct,
@@ -10,7 +12,10 @@ from trainer.config.importers.simpletuner.options.rule import (
     lacking,
 )
 
+FLOW = tuple(k for k in FAMILIES if family_facts(k).prediction is Prediction.FLOW)
+TRANSFORMER = tuple(k for k in FAMILIES if family_facts(k).denoiser_slot == "transformer")
 FLUX = ("flux",)
+FLUX_LIKE = ("flux", "chroma")
 UNET = ("sd1x", "sd2x", "sdxl")
 _UI = "a setting of the web interface"
 _ENCODER = "text encoders come from model.path"
@@ -36,13 +41,13 @@ MODEL: dict[str, Rule] = {
     "pretrained_model_name_or_path": handled(),
     "revision": handled(),
     "variant": direct("model.variant", "text"),
-    "pretrained_transformer_model_name_or_path": handled(families=FLUX),
-    "pretrained_transformer_subfolder": handled("transformer", families=FLUX),
+    "pretrained_transformer_model_name_or_path": handled(families=TRANSFORMER),
+    "pretrained_transformer_subfolder": handled("transformer", families=TRANSFORMER),
     "pretrained_unet_model_name_or_path": handled(families=UNET),
     "pretrained_unet_subfolder": handled("unet", families=UNET),
     "pretrained_vae_model_name_or_path": handled(),
     "vae_dtype": handled("bf16"),
-    "pretrained_t5_model_name_or_path": lacking(_ENCODER, families=FLUX),
+    "pretrained_t5_model_name_or_path": lacking(_ENCODER, families=FLUX_LIKE),
     "pretrained_gemma_model_name_or_path": lacking(_ENCODER, families=("lumina2", "sana")),
     "qwen_text_encoder_model_name_or_path": lacking(_ENCODER, families=("qwen_image",)),
     "controlnet_model_name_or_path": lacking(_CONTROL, gate="controlnet"),
@@ -52,7 +57,7 @@ MODEL: dict[str, Rule] = {
     "rescale_betas_zero_snr": handled(False, families=UNET),
     "framerate": lacking("a default of video families; data.defaults.video.fps sets one"),
     "tokenizer_max_length": handled(),
-    "t5_padding": lacking("padding of the text is left as it is", "unmodified", families=FLUX),
+    "t5_padding": lacking("padding of the text is left as it is", "unmodified", families=FLUX_LIKE),
     "custom_text_encoder_intermediary_layers": lacking("an option of Flux.2", families=("flux2",)),
     "controlnet": lacking(_CONTROL, False),
     "control": lacking(_CONTROL, False),
@@ -71,12 +76,12 @@ def _of(family: str, *names: str) -> dict[str, Rule]:
 
 
 FAMILY: dict[str, Rule] = {
-    "flux_lora_target": handled("all", families=FLUX),
+    "flux_lora_target": handled("all", families=FLUX_LIKE),
     "flux_attention_masked_training": direct(
         "model.options.flux.attention_mask", "bool", families=FLUX
     ),
     "flux_fast_schedule": lacking(
-        "noise levels are not drawn from a fixed list", False, families=FLUX
+        "noise levels are not drawn from a fixed list", False, families=FLUX_LIKE
     ),
     "flux_guidance_mode": handled("constant", families=FLUX),
     "flux_guidance_value": handled(1.0, families=FLUX),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.config.importers.simpletuner.options.model import FLUX, UNET
+from trainer.config.importers.simpletuner.options.model import FLOW, UNET
 from trainer.config.importers.simpletuner.options.rule import Rule, dropped, handled, lacking
 
 _BIAS = "all times are drawn alike here"
@@ -12,22 +12,22 @@ _ROLLOUT = "scheduled sampling is not trained here"
 _NEVER_READ = "SimpleTuner shows it on the model card only; its loss never reads it"
 
 NOISE: dict[str, Rule] = {
-    "flow_schedule_shift": handled(3.0, families=FLUX),
-    "flow_schedule_auto_shift": handled(False, families=FLUX),
+    "flow_schedule_shift": handled(3.0, families=FLOW),
+    "flow_schedule_auto_shift": handled(False, families=FLOW),
     "audio_flow_schedule_shift": lacking("audio is not trained here", families=("ltxvideo2",)),
-    "flow_sigmoid_scale": handled(1.0, families=FLUX),
-    "flow_use_uniform_schedule": handled(False, families=FLUX),
-    "flow_use_beta_schedule": handled(False, families=FLUX),
-    "flow_beta_schedule_alpha": handled(2.0, families=FLUX),
-    "flow_beta_schedule_beta": handled(2.0, families=FLUX),
+    "flow_sigmoid_scale": handled(1.0, families=FLOW),
+    "flow_use_uniform_schedule": handled(False, families=FLOW),
+    "flow_use_beta_schedule": handled(False, families=FLOW),
+    "flow_beta_schedule_alpha": handled(2.0, families=FLOW),
+    "flow_beta_schedule_beta": handled(2.0, families=FLOW),
     "flow_cubic_schedule_weights": lacking(
-        "a density by knots is not offered; noise.sampling has the others", families=FLUX
+        "a density by knots is not offered; noise.sampling has the others", families=FLOW
     ),
-    "flow_custom_timesteps": lacking("noise levels are not drawn from a list", families=FLUX),
+    "flow_custom_timesteps": lacking("noise levels are not drawn from a list", families=FLOW),
     "flow_timesteps_mode": lacking(
-        "noise levels are not drawn from a list", gate="flow_custom_timesteps", families=FLUX
+        "noise levels are not drawn from a list", gate="flow_custom_timesteps", families=FLOW
     ),
-    "mixflow_enabled": lacking("MixFlow is not trained here", False, families=FLUX),
+    "mixflow_enabled": lacking("MixFlow is not trained here", False, families=FLOW),
     "mixflow_gamma": lacking("MixFlow is not trained here", gate="mixflow_enabled"),
     "disable_segmented_timestep_sampling": handled(False, families=UNET),
     "timestep_bias_strategy": lacking(_BIAS, "none", families=UNET),
