@@ -38,6 +38,12 @@ FACTS = FamilyFacts(
         "krea": Flavour(
             repo="black-forest-labs/FLUX.1-Krea-dev", licence=_NON_COMMERCIAL, gated=True
         ),
+        "kontext": Flavour(
+            repo="black-forest-labs/FLUX.1-Kontext-dev",
+            licence=_NON_COMMERCIAL,
+            gated=True,
+            defaults={"validation.guidance": 2.5},
+        ),
         "schnell": Flavour(
             repo="black-forest-labs/FLUX.1-schnell",
             licence="Apache-2.0",
@@ -71,5 +77,5 @@ FACTS = FamilyFacts(
         "nano": ("single_transformer_blocks.7.proj_out",),
     },
     default_targets="all",
-    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed"}),
+    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed", "conditioning"}),
 )
