@@ -123,6 +123,20 @@ def vae(channels: int, levels: int = 2, **config: Any) -> Any:
     )
 
 
+def film_vae(**config: Any) -> Any:
+    """8 pixels along a side, 4 frames in one, 16 channels: the class has statistics for those."""
+    from diffusers import AutoencoderKLWan
+
+    return AutoencoderKLWan(
+        base_dim=3,
+        z_dim=16,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        **config,
+    )
+
+
 UNET = {
     "block_out_channels": (8, 16),
     "layers_per_block": 1,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trainer.catalog.facts import FamilyFacts
 
 FAMILIES: dict[str, str] = {
+    "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",

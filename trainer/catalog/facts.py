@@ -82,6 +82,7 @@ class FamilyFacts:
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
+    comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

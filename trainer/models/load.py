@@ -100,13 +100,15 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    levels = _vae_config(source).get("block_out_channels")
+    config = _vae_config(source)
+    levels = config.get("block_out_channels") or config.get("dim_mult")
     return 2 ** (len(levels) - 1) if levels else None
 
 
 def latent_channels(source: Source) -> int | None:
     """Channels of the autoencoder's latents; None where its configuration does not say."""
-    return _vae_config(source).get("latent_channels")
+    config = _vae_config(source)
+    return config.get("latent_channels") or config.get("z_dim")
 
 
 def _vae_config(source: Source) -> dict[str, Any]:
