@@ -29,9 +29,9 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sd3 medium": 2.47e9,
     "sd3 large": 8.06e9,
     "pixart": 0.91e9,
-    "cosmos2 2b": 1.96e9,
     "cosmos2": 1.96e9,
     "cosmos2 14b": 14.27e9,
+    "hidream": 17.11e9,
 }
 
 

@@ -45,6 +45,9 @@ class TextEncoderFact:
     tokenizer_class: str
     max_tokens: int
     optional: bool = False  # a checkpoint may say that it has none
+    repo: str | None = None  # where it lies when the checkpoint has no such folder
+    place_option: str | None = None  # key below `model` by which a job names another place
+    states: int = 1  # hidden states that are kept of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,9 +40,9 @@ def _text_files(source: Source) -> Iterator[Path]:
         if carried and fact.model_class.startswith("transformers.CLIP"):
             yield source.folder(fact.slot, weights=False) / "config.json"
         else:
-            place = source.text(fact.slot)
+            place = source.text(fact)
             yield from (place.folder / "config.json", *place.weights)
-        tokenizer = source.folder(fact.tokenizer_slot, weights=False)
+        tokenizer = source.tokenizer(fact)
         yield from sorted(p for pattern in CONFIG_FILES for p in tokenizer.glob(pattern))
 
 

@@ -38,7 +38,7 @@ def attempt(place: str, where: str, action: Callable[[], T]) -> T:
 def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
     import transformers
 
-    folder = source.folder(fact.tokenizer_slot, weights=False)
+    folder = source.tokenizer(fact)
     name = fact.tokenizer_class.rpartition(".")[2]
     cls = getattr(transformers, name, None) or transformers.AutoTokenizer
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
@@ -49,7 +49,7 @@ def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> n
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
         return _carried_clip(source, fact, cls, dtype)
-    place = source.text(fact.slot)
+    place = source.text(fact)
     _check_type(place, cls)
 
     def load() -> Any:
