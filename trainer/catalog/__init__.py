@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "auraflow": "trainer.models.auraflow:AuraFlow",
     "chroma": "trainer.models.chroma:Chroma",
+    "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
+    "hidream": "trainer.models.hidream:HiDream",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
