@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 
 from tests.support.families import (
     diffusers_pipeline,
+    kind_of,
     random_latents,
     some_times,
     tiny_config,
@@ -51,16 +54,23 @@ def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
-def load_by_hand(module: torch.nn.Module, path: Path) -> None:
-    """As a user of a pipeline without `load_lora_weights` does: by PEFT alone."""
+def load_by_hand(module: torch.nn.Module, path: Path, comfyui_name: Callable[[str], str]) -> None:
+    """As a user of a pipeline without `load_lora_weights` does: by PEFT alone. Names of ComfyUI
+    are first put back."""
     import json
 
     from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
     from safetensors import safe_open
 
+    ours = {comfyui_name(name): name for name, _ in module.named_modules()}
+    tensors = {}
     with safe_open(path, "pt") as file:
-        tensors = {k.removeprefix("transformer."): file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
         packed = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+        for key in file.keys():  # noqa: SIM118
+            stem, ending = re.fullmatch(
+                r"(?:transformer|diffusion_model)\.(.+?)\.(lora_[AB]\.weight|alpha)", key
+            ).groups()  # type: ignore[union-attr]
+            tensors[f"{ours.get(stem, stem)}.{ending}"] = file.get_tensor(key)
     config = {k.removeprefix("transformer."): v for k, v in packed.items()}
     alphas = {k: float(v) for k, v in tensors.items() if k.endswith(".alpha")}
     if not config:
@@ -77,7 +87,8 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     family = tiny_family(kind, path, "text", "vae", "denoiser")
     pipe = diffusers_pipeline(kind, path)
     if not hasattr(pipe, "load_lora_weights"):
-        load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name)
+        module = getattr(pipe, family.facts.denoiser_slot)
+        load_by_hand(module, folder / name, kind_of(kind).comfyui_name)
     elif family.facts.diffusers_reads_alpha or "comfyui" not in name:
         pipe.load_lora_weights(folder, weight_name=name)
     else:

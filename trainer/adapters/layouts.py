@@ -12,7 +12,7 @@ Converting never drops a tensor: an unknown key is an error that names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,7 @@ from trainer.findings import finding
 KOHYA_UNET = "lora_unet_"
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 PREFIXES = ("transformer.", "unet.", "diffusion_model.", "base_model.model.")
+Renames = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def to_diffusers(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
     return {f"{component}.{name}": t for name, t in adapter.tensors.items()}
 
 
-def to_comfyui(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
+def to_comfyui(adapter: AdapterTensors, component: str, renames: Renames = ()) -> dict[str, Tensor]:
     if component == "unet":
         return _to_kohya(adapter)
     named = to_diffusers(adapter, component)
@@ -53,7 +54,14 @@ def to_comfyui(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
         f"{component}.{module}.alpha": torch.tensor(alpha)
         for module, alpha in adapter.alphas.items()
     }
-    return named | alphas
+    return {renamed(key, renames): tensor for key, tensor in (named | alphas).items()}
+
+
+def renamed(name: str, renames: Renames) -> str:
+    """A name as ComfyUI has it, where its own model calls its parts otherwise than diffusers'."""
+    for ours, theirs in renames:
+        name = name.replace(ours, theirs)
+    return name
 
 
 def scaled_in(adapter: AdapterTensors) -> AdapterTensors:
@@ -87,15 +95,22 @@ def detect(keys: Iterable[str]) -> str:
 
 
 def from_file(
-    tensors: Mapping[str, Tensor], modules: Iterable[str], alphas: Mapping[str, float]
+    tensors: Mapping[str, Tensor],
+    modules: Iterable[str],
+    alphas: Mapping[str, float],
+    renames: Renames = (),
 ) -> AdapterTensors:
-    """Read any of the layouts; `modules` are the model's module names (to undo underscores)."""
+    """Read any of the layouts; `modules` are the model's module names, to undo underscores and
+    the `renames` of its family."""
     if detect(tensors) == "kohya-unet":
         return _from_kohya(tensors, modules)
+    endings = (DOWN, UP, ".alpha")
+    ours = {renamed(m, renames) + e: m + e for m in modules for e in endings if renames}
     out: dict[str, Tensor] = {}
     found: dict[str, float] = {}
     for key, tensor in tensors.items():
         name = _without_prefix(key)
+        name = ours.get(name, name)
         if name.endswith(".alpha"):
             found[name.removesuffix(".alpha")] = float(tensor)
         elif name.endswith((DOWN, UP)):

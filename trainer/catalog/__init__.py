@@ -17,12 +17,15 @@ FAMILIES: dict[str, str] = {
     "auraflow": "trainer.models.auraflow:AuraFlow",
     "chroma": "trainer.models.chroma:Chroma",
     "cogview4": "trainer.models.cogview4:CogView4",
+    "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
+    "hidream": "trainer.models.hidream:HiDream",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
+    "stable_cascade": "trainer.models.stable_cascade:StableCascade",
 }
 
 

@@ -46,6 +46,9 @@ class TextEncoderFact:
     tokenizer_class: str
     max_tokens: int
     optional: bool = False  # a checkpoint may say that it has none
+    repo: str | None = None  # where it lies when the checkpoint has no such folder
+    place_option: str | None = None  # key below `model` by which a job names another place
+    states: int = 1  # hidden states that are kept of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,7 @@ class FamilyFacts:
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
+    comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

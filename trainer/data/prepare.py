@@ -68,7 +68,7 @@ def prepare(
     with cache_guard(root):
         with phase(on_event, "scan"):
             tables = scan_all(task, datasets(config, family.facts))
-            drawn = square_size(config, family.facts) if validation_texts(config) else None
+            drawn = square_size(config, family.facts) if config.validation.texts else None
             demand_positions(tables, drawn, family.largest_side)
         with phase(on_event, "cache"):
             text = cache_text(task, tables)

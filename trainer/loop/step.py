@@ -94,7 +94,9 @@ def micro_batch_loss(parts: Parts, batch: Batch) -> Tensor:
         with torch.no_grad(), parts.trainable.base_scope():
             corrupted.target = predict(parts, corrupted, batch).float()
     mask = drawn_weights(batch.masks, parts.config.loss.mask, seed, ids, visits)
-    return objective.loss(predict(parts, corrupted, batch), corrupted, mask)
+    loss = objective.loss(predict(parts, corrupted, batch), corrupted, mask)
+    extra = None if batch.prior else parts.family.extra_loss()
+    return loss if extra is None else loss + extra
 
 
 def predict(parts: Parts, corrupted: Corrupted, batch: Batch) -> Tensor:

@@ -285,6 +285,11 @@ class Family(ABC):
         """Canonical prediction [B, C, h, w]; `time` [B] is sigma for flow, an integer for
         discrete families."""
 
+    def extra_loss(self) -> Tensor | None:
+        """What the last `forward` adds to the loss beside the error of its prediction, weighted;
+        None where that is nothing."""
+        return None
+
     @abstractmethod
     def pipeline(self) -> Any:
         """The family's diffusers pipeline around the live denoiser, without text encoders.

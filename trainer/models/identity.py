@@ -38,7 +38,7 @@ def _files(source: Source, which: str) -> Iterator[Path]:
 def _image_files(source: Source) -> Iterator[Path]:
     fact = source.facts.image_encoder
     assert fact is not None, "the family has no image encoder"
-    place = source.text(fact.slot)
+    place = source.image_encoder(fact)
     yield from (place.folder / "config.json", *place.weights)
     processor = source.folder(fact.processor_slot, weights=False)
     yield from sorted(p for pattern in CONFIG_FILES for p in processor.glob(pattern))
@@ -52,9 +52,9 @@ def _text_files(source: Source) -> Iterator[Path]:
         if carried and fact.model_class.startswith("transformers.CLIP"):
             yield source.folder(fact.slot, weights=False) / "config.json"
         else:
-            place = source.text(fact.slot)
+            place = source.text(fact)
             yield from (place.folder / "config.json", *place.weights)
-        tokenizer = source.folder(fact.tokenizer_slot, weights=False)
+        tokenizer = source.tokenizer(fact)
         yield from sorted(p for pattern in CONFIG_FILES for p in tokenizer.glob(pattern))
 
 

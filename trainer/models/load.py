@@ -38,7 +38,7 @@ def attempt(place: str, where: str, action: Callable[[], T]) -> T:
 def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
     import transformers
 
-    folder = source.folder(fact.tokenizer_slot, weights=False)
+    folder = source.tokenizer(fact)
     name = fact.tokenizer_class.rpartition(".")[2]
     cls = getattr(transformers, name, None) or transformers.AutoTokenizer
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
@@ -49,12 +49,12 @@ def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> n
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
         return _carried_clip(source, fact, cls, dtype)
-    return _transformer(source.text(fact.slot), cls, dtype)
+    return _transformer(source.text(fact), cls, dtype)
 
 
 def image_encoder(source: Source, fact: ImageEncoderFact, dtype: torch.dtype) -> nn.Module:
     cls = load_dotted(fact.model_class.replace(".", ":", 1))
-    return _transformer(source.text(fact.slot), cls, dtype)
+    return _transformer(source.image_encoder(fact), cls, dtype)
 
 
 def _transformer(place: Place, cls: Any, dtype: torch.dtype) -> nn.Module:
@@ -115,13 +115,15 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    levels = _vae_config(source).get("block_out_channels")
+    config = _vae_config(source)
+    levels = config.get("block_out_channels") or config.get("dim_mult")
     return 2 ** (len(levels) - 1) if levels else None
 
 
 def latent_channels(source: Source) -> int | None:
     """Channels of the autoencoder's latents; None where its configuration does not say."""
-    return _vae_config(source).get("latent_channels")
+    config = _vae_config(source)
+    return config.get("latent_channels") or config.get("z_dim")
 
 
 def _vae_config(source: Source) -> dict[str, Any]:

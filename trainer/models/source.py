@@ -11,15 +11,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from trainer.catalog.facts import FamilyFacts, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, TextEncoderFact
 from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
 CONFIG_FILES = ("*.json", "*.txt", "*.model")  # configurations, merges, sentencepiece models
+ROOT_FILES = (  # of a pipeline, or of a lone model with its tokenizer
+    *("config.json", "model_index.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+)
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")
 
 
@@ -68,9 +73,35 @@ class Source:
             return Place(folder, (single,), single_file=True, where=key)
         return self._place(self.folder(subfolder, config.path, where=key), key)
 
-    def text(self, slot: str) -> Place:
-        """Place of a text encoder in the repository."""
-        return self._place(self.folder(slot), "model.path")
+    def text(self, fact: TextEncoderFact) -> Place:
+        """Place of a text encoder: in the repository, or where the job or the family has it."""
+        path, where = self._text_home(fact, fact.slot)
+        return self._place(self.folder(fact.slot, path, where=where), where)
+
+    def image_encoder(self, fact: ImageEncoderFact) -> Place:
+        return self._place(self.folder(fact.slot), "model.path")
+
+    def tokenizer(self, fact: TextEncoderFact) -> Path:
+        """Folder of the tokenizer, which lies where its encoder does."""
+        slot = fact.tokenizer_slot
+        path, where = self._text_home(fact, slot)
+        return self.folder(slot, path, weights=False, where=where)
+
+    def _text_home(self, fact: TextEncoderFact, slot: str) -> tuple[str | None, str]:
+        """Another place than the repository, or None; and the key that chose it."""
+        if fact.place_option is not None:
+            chosen = attrgetter(fact.place_option)(self.model)
+            if chosen is not None:
+                return chosen, f"model.{fact.place_option}"
+        if fact.repo is None or self._has(slot):
+            return None, "model.path"
+        return fact.repo, f"model.{fact.place_option}" if fact.place_option else "model.path"
+
+    def _has(self, slot: str) -> bool:
+        root = Path(self.repository).expanduser()
+        if root.exists():
+            return (root / slot).is_dir()
+        return self.pipeline_config.get(slot) not in (None, [None, None])
 
     def _place(self, folder: Path, where: str) -> Place:
         for variant, patterns in weight_patterns(self.model.variant):
@@ -107,7 +138,7 @@ class Source:
             raise missing(place, "the path does not exist", where)
         revision = self.model.revision if place == self.path else None
         folders = (f"{subfolder}/", "") if subfolder else ("",)
-        wanted = ["config.json", "model_index.json"]  # a lone `*` would reach into every folder
+        wanted = list(ROOT_FILES)  # a lone `*` would reach into every folder
         wanted += [f"{subfolder}/{pattern}" for pattern in CONFIG_FILES if subfolder]
         root = download(place, revision, wanted, where)
         if not weights:

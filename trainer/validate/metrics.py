@@ -30,7 +30,7 @@ CHUNK = 8  # pictures encoded together
 
 
 def gram(features: Tensor) -> Tensor:
-    """Centred Gram matrices of length one: [B, C, h, w] -> [B, C, C]."""
+    """Centred Gram matrices of length one: [B, C, h, w] or [B, C, 1, h, w] -> [B, C, C]."""
     flat = features.float().flatten(2)
     flat = flat - flat.mean(2, keepdim=True)
     matrices = flat @ flat.transpose(1, 2)
@@ -49,6 +49,8 @@ def encoder_features(vae: Any, pixels: Tensor) -> list[Tensor]:
     seen: list[Tensor] = []
     layers = [vae.encoder.conv_in, *vae.encoder.down_blocks]
     hooks = [layer.register_forward_hook(lambda _m, _i, out: seen.append(out)) for layer in layers]
+    if vae.encoder.conv_in.weight.ndim == 5:  # an autoencoder of films
+        pixels = pixels[:, :, None]
     try:
         vae.encoder(pixels.to(vae.device, vae.dtype))
     finally:

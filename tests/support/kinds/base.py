@@ -31,6 +31,10 @@ def as_they_are(latents: Tensor, pipe: Any, pixels: int) -> Tensor:
     return latents
 
 
+def own_name(module: str) -> str:
+    return module
+
+
 def scaled(vae: Any, latents: Tensor) -> Tensor:
     """What the autoencoder decodes, from normalised latents."""
     return latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
@@ -43,6 +47,7 @@ class Kind:
     call: Callable[[Any, Tensor, Tensor, Condition], Tensor]  # denoiser -> canonical prediction
     widest: str  # the target preset with most modules
     comfyui: re.Pattern[str]  # module names that ComfyUI maps
+    comfyui_name: Callable[[str], str] = own_name  # what it calls a module
     raw: Callable[[Any, Tensor], Tensor] = scaled
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights

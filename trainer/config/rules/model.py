@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from trainer.catalog import OPTIMIZERS
 from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.config.keys import ITEM, all_keys
 from trainer.config.rules.problem import Problem, resolutions
 from trainer.config.schema.root import JobConfig
 from trainer.config.suggest import nearest
@@ -93,7 +96,7 @@ def max_tokens_of_t5(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
             key="model.max_tokens",
             idle=True,
             message=f"{facts.display_name} has a fixed text length",
-            why="CLIP reads 77 tokens",
+            why=f"it reads {facts.text_encoders[0].max_tokens} tokens",
             fix="remove model.max_tokens",
             patch={"model.max_tokens": None},
         )
@@ -150,13 +153,8 @@ def is_published(config: JobConfig, facts: FamilyFacts) -> bool:
 
 
 def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    model = config.model
-    places = {
-        "model.path": model.path,
-        "model.components.denoiser.path": model.components.denoiser.path,
-        "model.components.vae.path": model.components.vae.path,
-    }
-    for key, text in places.items():
+    for key in _weight_keys():
+        text = attrgetter(key)(config)
         if text is None or os.path.isdir(text):
             continue
         if os.path.isfile(text):
@@ -175,6 +173,13 @@ def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
                 message=f"{text} does not exist and is no hub id",
                 fix="name a folder, a .safetensors file, or a hub id such as owner/model",
             )
+
+
+@cache
+def _weight_keys() -> tuple[str, ...]:
+    """Keys of single values that name weights: a folder, a file or a hub id."""
+    keys = all_keys().items()
+    return tuple(k for k, key in keys if key.extra.get("path") == "model" and ITEM not in k)
 
 
 def hub_keys_on_hub(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:

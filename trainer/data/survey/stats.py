@@ -129,5 +129,5 @@ def text_bytes(subject: Subject, parts: list[Scanned]) -> int | None:
         tokens = encoder.max_tokens
         if encoder.max_tokens > 77:
             tokens = subject.config.model.max_tokens or tokens
-        per_caption += tokens * int(width) * TEXT_BYTES
+        per_caption += encoder.states * tokens * int(width) * TEXT_BYTES
     return len(captions) * per_caption

@@ -32,7 +32,7 @@ def token_counter(subject: Subject) -> Counter:
     encoders = sorted(subject.facts.text_encoders, key=lambda e: e.max_tokens, reverse=True)
     longest = encoders[0]
     limit = longest.max_tokens
-    if limit > min(e.max_tokens for e in encoders) or len(encoders) == 1:
+    if "max_tokens" in subject.facts.supports:
         limit = subject.config.model.max_tokens or limit
     path = subject.config.model.path
     if path is not None and Path(path).is_dir():

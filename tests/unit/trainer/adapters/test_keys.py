@@ -61,7 +61,8 @@ def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
             stem = "lora_unet_" + module.replace(".", "_")
             names = ("lora_down.weight", "lora_up.weight", "alpha")
         else:
-            stem = f"{facts.comfyui_prefix or 'transformer'}.{module}"
+            name = kind_of(kind).comfyui_name(module)
+            stem = f"{facts.comfyui_prefix or 'transformer'}.{name}"
             names = ("lora_A.weight", "lora_B.weight", "alpha")
         looked_up |= {f"{stem}.{name}" for name in names}
     assert set(load_file(files["comfyui"].path)) == looked_up
@@ -76,7 +77,8 @@ def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
         files, lora = saved(kind, tiny_model(kind), tmp_path / preset, preset)
         for file in files.values():
             assert file.verified, (preset, file.findings)
-            back = read_adapter(file.path, lora.tensors().modules)
+            names = catalog.family_facts(kind).comfyui_names
+            back = read_adapter(file.path, lora.tensors().modules, names)
             assert all(torch.equal(back.tensors[k], v) for k, v in lora.tensors().tensors.items())
 
 

@@ -58,7 +58,13 @@ ENVIRONMENT = {
     "USE_XFORMERS": "enable_xformers_memory_efficient_attention",
     "VALIDATION_STEPS": "validation_step_interval",
 }
-FAMILIES = {"sd15": "sd1x", "cosmos2image": "cosmos", "pixart_sigma": "pixart", "ltx": "ltxvideo"}
+FAMILIES = {
+    "sd15": "sd1x",
+    "cosmos": "cosmos2",
+    "cosmos2image": "cosmos2",
+    "pixart_sigma": "pixart",
+    "ltx": "ltxvideo",
+}
 OWN_VARIABLES = ("SIMPLETUNER_", "CONFIG_BACKEND", "CONFIG_PATH", "CONFIG_TYPE", "ENV")
 
 

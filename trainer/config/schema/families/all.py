@@ -6,6 +6,7 @@ from pydantic import Field
 
 from trainer.config.schema.base import Section
 from trainer.config.schema.families.flux import FluxOptions
+from trainer.config.schema.families.hidream import HiDreamOptions
 
 
 class FamilyOptions(Section):
@@ -13,3 +14,5 @@ class FamilyOptions(Section):
 
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
+    hidream: HiDreamOptions = Field(default_factory=HiDreamOptions)
+    """HiDream only."""

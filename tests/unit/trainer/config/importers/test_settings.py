@@ -96,6 +96,32 @@ CASES = [
         {"flux_attention_masked_training": True, "tokenizer_max_length": 256},
         {"model.options.flux.attention_mask": True, "model.max_tokens": 256},
     ),
+    flux(
+        "expert balance",
+        {"model_family": "hidream", "hidream_use_load_balancing_loss": "true"},
+        {"model.options.hidream.balance_weight": 0.01},
+        keys={"hidream_use_load_balancing_loss": "approximated"},
+    ),
+    flux(
+        "weight of the expert balance",
+        {
+            "model_family": "hidream",
+            "hidream_use_load_balancing_loss": True,
+            "hidream_load_balancing_loss_weight": 0.1,
+        },
+        {"model.options.hidream.balance_weight": 0.1},
+        keys={"hidream_load_balancing_loss_weight": "approximated"},
+    ),
+    flux(
+        "expert balance that is off",
+        {
+            "model_family": "hidream",
+            "hidream_use_load_balancing_loss": False,
+            "hidream_load_balancing_loss_weight": 0.1,
+        },
+        {"model.options.hidream.balance_weight": None},
+        keys={"hidream_load_balancing_loss_weight": "ignored"},
+    ),
     # --- adapter
     flux(
         "rank and alpha",

@@ -93,7 +93,10 @@ FAMILY: dict[str, Rule] = {
     **_of("ace_step", "acestep_lora_target", "lyrics_embedder_train", "lyrics_embedder_optimizer"),
     **_of("ace_step", "lyrics_embedder_lr", "lyrics_embedder_lr_scheduler"),
     **_of("cosmos3", "cosmos3_reasoner_component", "cosmos3_generator_component"),
-    **_of("hidream", "hidream_use_load_balancing_loss", "hidream_load_balancing_loss_weight"),
+    "hidream_use_load_balancing_loss": handled(False, families=("hidream",)),
+    "hidream_load_balancing_loss_weight": handled(
+        0.01, gate="hidream_use_load_balancing_loss", families=("hidream",)
+    ),
     **_of("ideogram", "ideogram_auto_json", "ideogram_validation", "ideogram_prompt_upsample"),
     **_of("ideogram", "ideogram_prompt_enhancer_head_id", "ideogram_fp8_base_upcast"),
     **_of("ideogram", "ideogram_schedule_mu", "ideogram_schedule_std", "ideogram_uncond_ramtorch"),

@@ -70,6 +70,8 @@ def model(t: Translation) -> None:
     _components(t)
     if t.family == "flux":
         _flux_guidance(t)
+    if t.family == "hidream":
+        _expert_balance(t)
 
 
 def _weights(t: Translation) -> None:
@@ -140,6 +142,16 @@ def _components(t: Translation) -> None:
         t.source.ignored("vae_dtype", "the family's choice, there as here")
     else:
         t.carry("vae_dtype", "model.components.vae.dtype", "text")
+
+
+def _expert_balance(t: Translation) -> None:
+    if not t.read("hidream_use_load_balancing_loss", "bool"):
+        t.source.ignored("hidream_use_load_balancing_loss", "it is off, as it is here")
+        return
+    path, name = "model.options.hidream.balance_weight", "hidream_load_balancing_loss_weight"
+    note = "SimpleTuner only adds it to the number that it shows; here it is trained"
+    t.put(name, path, t.read(name, "float"), note=note, approx=True)
+    t.source.approximated("hidream_use_load_balancing_loss", path, note)
 
 
 def _flux_guidance(t: Translation) -> None:
