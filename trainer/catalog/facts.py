@@ -66,6 +66,7 @@ class FamilyFacts:
     flavours: dict[str, Flavour]
     default_flavour: str
     prediction: Prediction
+    continuous_time: bool = False  # noise levels are 0..1 of a cosine schedule, though not flow
     latent_channels: int
     spatial_factor: int
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride

@@ -148,6 +148,11 @@ class Family(ABC):
     def alphas_cumprod(self) -> Tensor | None:
         return None
 
+    @property
+    def p2_gamma(self) -> float:
+        """Exponent of the P2 loss weight of families with a continuous schedule; 0: none."""
+        return 0.0
+
     @cached_property
     def spatial_factor(self) -> int:
         """Pixels along one side of a latent pixel: of this checkpoint, whose autoencoder may have
