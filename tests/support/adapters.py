@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from safetensors.torch import load_file
 
 from tests.support.families import (
     diffusers_pipeline,
+    kind_of,
     random_latents,
     some_times,
     tiny_config,
     tiny_family,
     told,
 )
+from trainer import catalog
 from trainer.adapters.build import build_trainable
 
 CAPTIONS = ["a red apple", "a blue car"]
@@ -50,17 +53,27 @@ def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return out
 
 
-def load_by_hand(module: torch.nn.Module, path: Path) -> None:
+def load_by_hand(module: torch.nn.Module, path: Path, kind: str) -> None:
     """As a user of a pipeline without `load_lora_weights` does: by PEFT alone."""
     import json
 
     from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
     from safetensors import safe_open
 
+    facts = catalog.family_facts(kind)
+    ours = {kind_of(kind).renamed(name): name for name, _ in module.named_modules()}
+
+    def plain(key: str) -> str:
+        """Without the component, and by the module's own name."""
+        for prefix in (facts.denoiser_slot, facts.comfyui_prefix):
+            key = key.removeprefix(f"{prefix}.")
+        stem = re.sub(r"\.(alpha|lora_[AB]\.weight)$", "", key)
+        return ours.get(stem, stem) + key.removeprefix(stem)
+
     with safe_open(path, "pt") as file:
-        tensors = {k.removeprefix("transformer."): file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        tensors = {plain(k): file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
         packed = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
-    config = {k.removeprefix("transformer."): v for k, v in packed.items()}
+    config = {k.partition(".")[2]: v for k, v in packed.items()}
     alphas = {k: float(v) for k, v in tensors.items() if k.endswith(".alpha")}
     if not config:
         modules = [k.removesuffix(".alpha") for k in alphas]
@@ -76,7 +89,7 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     family = tiny_family(kind, path, "text", "vae", "denoiser")
     pipe = diffusers_pipeline(kind, path)
     if not hasattr(pipe, "load_lora_weights"):
-        load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name)
+        load_by_hand(getattr(pipe, family.facts.denoiser_slot), folder / name, kind)
     elif family.facts.diffusers_reads_alpha or "comfyui" not in name:
         pipe.load_lora_weights(folder, weight_name=name)
     else:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trainer.adapters.layouts import AdapterTensors, from_file, to_comfyui
+from trainer.adapters.layouts import AdapterTensors, Renames, from_file, to_comfyui
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
 from trainer.catalog import load as load_dotted
@@ -65,10 +65,9 @@ def write_comfyui(
 ) -> Path:
     """One file with alpha beside every pair; its name shows up in the user's list of adapters."""
     path = folder / f"{name}.safetensors"
-    tensors = {
-        k: t.contiguous()
-        for k, t in to_comfyui(adapter, facts.comfyui_prefix or facts.denoiser_slot).items()
-    }
+    prefix = facts.comfyui_prefix or facts.denoiser_slot
+    named = to_comfyui(adapter, prefix, facts.comfyui_names)
+    tensors = {k: t.contiguous() for k, t in named.items()}
     save_file(tensors, path, metadata=dict(metadata))
     order_header(path)
     return path
@@ -119,11 +118,11 @@ def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def read_adapter(path: Path, modules: Iterable[str]) -> AdapterTensors:
-    """An adapter file of any known layout."""
+def read_adapter(path: Path, modules: Iterable[str], renames: Renames = ()) -> AdapterTensors:
+    """An adapter file of any known layout; `renames` as the family's facts have them."""
     tensors, metadata = read_file(path)
     names = list(modules)
-    return from_file(tensors, names, _metadata_alphas(metadata, names))
+    return from_file(tensors, names, _metadata_alphas(metadata, names), renames)
 
 
 def _metadata_alphas(metadata: Mapping[str, str], modules: Iterable[str]) -> dict[str, float]:

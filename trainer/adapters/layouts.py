@@ -5,6 +5,7 @@ alpha per module kept beside them. Layouts:
 
 * diffusers: `<component>.<module>.lora_A.weight`; alpha in the metadata.
 * comfyui for transformers whose diffusers names ComfyUI knows: the same plus `<…>.alpha` tensors.
+  Where it calls some modules otherwise, a table of the family turns parts of their names.
 * comfyui for UNets: `lora_unet_<module_with_underscores>.lora_down.weight`, `.lora_up`, `.alpha`.
 
 Converting never drops a tensor: an unknown key is an error that names it.
@@ -12,7 +13,7 @@ Converting never drops a tensor: an unknown key is an error that names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,8 @@ from trainer.findings import finding
 
 KOHYA_UNET = "lora_unet_"
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
-PREFIXES = ("transformer.", "unet.", "diffusion_model.", "base_model.model.")
+PREFIXES = ("transformer.", "unet.", "prior.", "diffusion_model.", "base_model.model.")
+Renames = Sequence[tuple[str, str]]  # (part of a module's name, what ComfyUI has in its place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def to_diffusers(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
     return {f"{component}.{name}": t for name, t in adapter.tensors.items()}
 
 
-def to_comfyui(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
+def to_comfyui(adapter: AdapterTensors, component: str, renames: Renames = ()) -> dict[str, Tensor]:
     if component == "unet":
         return _to_kohya(adapter)
     named = to_diffusers(adapter, component)
@@ -53,7 +55,15 @@ def to_comfyui(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
         f"{component}.{module}.alpha": torch.tensor(alpha)
         for module, alpha in adapter.alphas.items()
     }
-    return named | alphas
+    return {_turned(name, renames): tensor for name, tensor in (named | alphas).items()}
+
+
+def _turned(name: str, renames: Renames) -> str:
+    """The first part that occurs is replaced."""
+    for part, other in renames:
+        if part in name:
+            return name.replace(part, other)
+    return name
 
 
 def scaled_in(adapter: AdapterTensors) -> AdapterTensors:
@@ -87,15 +97,20 @@ def detect(keys: Iterable[str]) -> str:
 
 
 def from_file(
-    tensors: Mapping[str, Tensor], modules: Iterable[str], alphas: Mapping[str, float]
+    tensors: Mapping[str, Tensor],
+    modules: Iterable[str],
+    alphas: Mapping[str, float],
+    renames: Renames = (),
 ) -> AdapterTensors:
-    """Read any of the layouts; `modules` are the model's module names (to undo underscores)."""
+    """Read any of the layouts; `modules` are the model's module names (to undo underscores), and
+    `renames` those that ComfyUI has for some of them."""
+    back = [(other, part) for part, other in renames]
     if detect(tensors) == "kohya-unet":
         return _from_kohya(tensors, modules)
     out: dict[str, Tensor] = {}
     found: dict[str, float] = {}
     for key, tensor in tensors.items():
-        name = _without_prefix(key)
+        name = _turned(_without_prefix(key), back)
         if name.endswith(".alpha"):
             found[name.removesuffix(".alpha")] = float(tensor)
         elif name.endswith((DOWN, UP)):

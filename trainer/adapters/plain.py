@@ -15,6 +15,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from trainer.adapters.layouts import AdapterTensors, detect, from_file, to_diffusers
+from trainer.catalog.facts import FamilyFacts
 
 METADATA_KEY = "lora_adapter_metadata"
 
@@ -29,15 +30,17 @@ def write(
     save_file(tensors, path, metadata={"format": "pt", METADATA_KEY: text})
 
 
-def load_into(denoiser: Any, component: str, path: Path, name: str) -> None:
+def load_into(denoiser: Any, facts: FamilyFacts, path: Path, name: str) -> None:
     """Load a file of either layout as adapter `name`, by diffusers' own reader."""
+    component = facts.denoiser_slot
     tensors = load_file(path)
     if detect(tensors) == "diffusers":
         denoiser.load_lora_adapter(
             str(path.parent), prefix=component, weight_name=path.name, adapter_name=name
         )
         return
-    adapter = from_file(tensors, (), {})  # diffusers has no reader for alpha beside the pairs
+    # diffusers has no reader for alpha beside the pairs
+    adapter = from_file(tensors, (), {}, facts.comfyui_names)
     denoiser.load_lora_adapter(
         to_diffusers(adapter, component),
         prefix=component,

@@ -24,6 +24,7 @@ from trainer.adapters.io import read_adapter, read_file
 from trainer.adapters.layouts import (
     UP,
     AdapterTensors,
+    Renames,
     detect,
     from_file,
     scaled_in,
@@ -37,10 +38,12 @@ SECOND = "reread"
 TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e-2
 
 
-def verify_file(path: Path, expected: AdapterTensors, *, trained: bool) -> list[Finding]:
+def verify_file(
+    path: Path, expected: AdapterTensors, *, trained: bool, renames: Renames = ()
+) -> list[Finding]:
     """Problems of a written adapter; empty when it is exactly what is in memory."""
     try:
-        found = read_adapter(path, expected.modules)
+        found = read_adapter(path, expected.modules, renames)
     except TrainerError as error:
         return [_bad(path, error.finding.message)]
     problems = _compare(path, found, expected)
@@ -116,7 +119,7 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
             if hasattr(pipeline, "load_lora_weights"):
                 _load(pipeline, path, family)
             else:
-                plain.load_into(family.denoiser, family.facts.denoiser_slot, path, SECOND)
+                plain.load_into(family.denoiser, family.facts, path, SECOND)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
@@ -134,7 +137,7 @@ def _load(pipeline: Any, path: Path, family: Family) -> None:
     if family.facts.diffusers_reads_alpha or detect(tensors) != "comfyui":
         pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
         return
-    adapter = scaled_in(from_file(tensors, (), {}))
+    adapter = scaled_in(from_file(tensors, (), {}, family.facts.comfyui_names))
     named = to_diffusers(adapter, family.facts.denoiser_slot)
     pipeline.load_lora_weights(named, adapter_name=SECOND)
 

@@ -14,7 +14,7 @@ from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, pictu
 from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
-from trainer.cache.masks import build_masks
+from trainer.cache.masks import build_masks, mask_encoder
 from trainer.cache.room import Room
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
@@ -106,7 +106,7 @@ def open_stores(task: Task) -> Stores:
     kept = Kept.of(task.config.cache, task.family.facts)
     return Stores(
         Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
-        Store(task.root, "masks", f"area{task.family.spatial_factor}"),
+        Store(task.root, "masks", mask_encoder(task.family.spatial_factor)),
     )
 
 

@@ -49,7 +49,7 @@ class CosineSchedule:
 
 
 def p2_weight(ratio: Tensor, gamma: float) -> Tensor:
-    """`(1 + SNR)^-gamma` per sample: less for the nearly clean, where only noise is left to tell."""
+    """`(1 + SNR)^-gamma` per sample: little for the nearly clean, which teach least."""
     return (1.0 + ratio) ** -gamma
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from trainer.config.schema.base import Section
 from trainer.config.schema.families.flux import FluxOptions
+from trainer.config.schema.families.stable_cascade import StableCascadeOptions
 
 
 class FamilyOptions(Section):
@@ -13,3 +14,5 @@ class FamilyOptions(Section):
 
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
+    stable_cascade: StableCascadeOptions = Field(default_factory=StableCascadeOptions)
+    """Stable Cascade only."""
