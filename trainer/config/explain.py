@@ -87,6 +87,7 @@ SAMPLES: dict[str, Any] = {
     "model.family": "flux",
     "model.flavour": "dev",
     "model.max_tokens": 256,
+    "model.options.stable_cascade.decoder": "weights/stable-cascade",
     "model.path": "weights/my-base",
     "model.revision": "main",
     "model.variant": "fp16",
