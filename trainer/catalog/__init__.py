@@ -24,6 +24,7 @@ FAMILIES: dict[str, str] = {
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
+    "stable_cascade": "trainer.models.stable_cascade:StableCascade",
 }
 
 
