@@ -69,6 +69,7 @@ def family_of(folder: Path) -> str:
 
 def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     """The product's own parts, prepared as a job would."""
+    size = max(size, catalog.family_facts(family_name).pixel_multiple)
     make_folder(work / "pictures", 8, sizes=((size, size),))
     options = kind_of(family_name).model
     extra = "\n".join(f"model.{key} = {json.dumps(value)}" for key, value in options.items())

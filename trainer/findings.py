@@ -84,7 +84,8 @@ CODES: dict[str, str] = {
     "CFG010": "A job builds on a preset that does not exist.",
     "CFG011": "The model family is not known.",
     "CFG012": "The family has no flavour of this name.",
-    "CFG013": "A prediction type was given for a flow model, which predicts velocity.",
+    "CFG013": "A prediction type was given for a model that has only one: velocity in flow models, "
+    "noise on a continuous schedule.",
     "CFG014": "Zero terminal SNR was asked of a model without a discrete noise schedule.",
     "CFG015": "Zero terminal SNR needs v prediction: at pure noise an epsilon model would have "
     "to repeat its input.",
@@ -129,7 +130,7 @@ CODES: dict[str, str] = {
     "CFG066": "Gradients are clipped so hard that nearly every step is cut.",
     "CFG067": "Prodigy would take the warm-up for a sign that it is near its goal.",
     "CFG068": "Schedule and optimiser both warm up.",
-    "CFG070": "Noise options for flow models are set on a model with a discrete schedule.",
+    "CFG070": "Noise options for flow models are set on a model that is none.",
     "CFG071": "Min-SNR weighting is not defined for flow models.",
     "CFG072": "A density parameter belongs to another density.",
     "CFG073": "The shift must be positive.",
@@ -235,6 +236,11 @@ CODES: dict[str, str] = {
     "CFG190": "Pictures to edit were given to a family that does not look at pictures.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
     "CFG200": "Pictures are larger than the table of positions that the checkpoint has learned.",
+    "CFG230": "Weights would be kept in a precision that the family does not bear.",
+    "CFG231": "The picture encoder of the family is not where its latents are to come from.",
+    "CFG232": "The decoder that draws validation pictures is not there, so none are drawn.",
+    "CFG233": "Two weightings of the noise levels are set, of which one takes the other's place.",
+    "CFG234": "A choice about the spread of latents is made for an encoder that has none.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

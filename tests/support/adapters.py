@@ -68,10 +68,10 @@ def load_by_hand(module: torch.nn.Module, path: Path, comfyui_name: Callable[[st
         packed = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
         for key in file.keys():  # noqa: SIM118
             stem, ending = re.fullmatch(
-                r"(?:transformer|diffusion_model)\.(.+?)\.(lora_[AB]\.weight|alpha)", key
+                r"(?:transformer|prior|diffusion_model)\.(.+?)\.(lora_[AB]\.weight|alpha)", key
             ).groups()  # type: ignore[union-attr]
             tensors[f"{ours.get(stem, stem)}.{ending}"] = file.get_tensor(key)
-    config = {k.removeprefix("transformer."): v for k, v in packed.items()}
+    config = {k.partition(".")[2]: v for k, v in packed.items()}
     alphas = {k: float(v) for k, v in tensors.items() if k.endswith(".alpha")}
     if not config:
         modules = [k.removesuffix(".alpha") for k in alphas]

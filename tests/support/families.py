@@ -44,9 +44,17 @@ def tiny_family(kind: str, path: Path, *which: str, **changes: Any) -> Family:
     return family
 
 
-def random_latents(family: Family, count: int = 2, size: int = 16, seed: int = 0) -> Tensor:
+def edge(kind: str) -> int:
+    """Pixels along one side of the suite's pictures."""
+    pixels = kind_of(kind).side * kind_of(kind).factor
+    assert pixels == int(pixels)
+    return int(pixels)
+
+
+def random_latents(family: Family, count: int = 2, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, family.latent_channels, size, size, generator=generator)
+    side = kind_of(family.facts.key).side
+    return torch.randn(count, family.latent_channels, side, side, generator=generator)
 
 
 def some_times(family: Family, count: int = 2) -> Tensor:

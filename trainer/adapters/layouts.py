@@ -5,6 +5,7 @@ alpha per module kept beside them. Layouts:
 
 * diffusers: `<component>.<module>.lora_A.weight`; alpha in the metadata.
 * comfyui for transformers whose diffusers names ComfyUI knows: the same plus `<…>.alpha` tensors.
+  Where it calls some modules otherwise, a table of the family turns parts of their names.
 * comfyui for UNets: `lora_unet_<module_with_underscores>.lora_down.weight`, `.lora_up`, `.alpha`.
 
 Converting never drops a tensor: an unknown key is an error that names it.
@@ -23,7 +24,7 @@ from trainer.findings import finding
 
 KOHYA_UNET = "lora_unet_"
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
-PREFIXES = ("transformer.", "unet.", "diffusion_model.", "base_model.model.")
+PREFIXES = ("transformer.", "unet.", "prior.", "diffusion_model.", "base_model.model.")
 Renames = Sequence[tuple[str, str]]
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from pathlib import Path
 from typing import Literal
@@ -47,7 +48,7 @@ def latent_need(
     return Need(kind, entries, num_bytes)
 
 
-def picture_shape(target: tuple[int, int], channels: int, factor: int) -> Shape:
+def picture_shape(target: tuple[int, int], channels: int, factor: int | Fraction) -> Shape:
     """Shape of the latent of a picture of `target` width and height, of an autoencoder with so
     many latent channels and pixels along one side of a latent pixel."""
     width, height = target

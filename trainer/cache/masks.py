@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from trainer.cache.build import Encoded, Keys, Progress, fill
 from trainer.cache.keys import mask_key
@@ -52,6 +53,11 @@ def build_masks(
         room=room,
         origins=origins_of(missing, store),
     )
+
+
+def mask_encoder(factor: int | Fraction) -> str:
+    """Name of the store for masks that are made smaller by `factor`; a folder is called so."""
+    return f"area{factor}".replace("/", "-")
 
 
 def item_mask_key(item: Item, encoder: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, Literal
 
 
@@ -83,13 +84,16 @@ class FamilyFacts:
     flavours: dict[str, Flavour]
     default_flavour: str
     prediction: Prediction
+    continuous_time: bool = False  # noise levels are 0..1 of a cosine schedule, though not flow
     latent_channels: int
-    spatial_factor: int
+    spatial_factor: int | Fraction  # pixels along one side of a latent pixel
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
     packing: Packing = Packing.NONE
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False
+    vae_file: str | None = None  # its one file, where diffusers has no class for it
+    fp32_weights: bool = False  # the base may not be kept in a lower precision
     pixel_multiple: int = 64
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation
@@ -104,3 +108,13 @@ class FamilyFacts:
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()
+
+    @property
+    def whole_pixels(self) -> int:
+        """Sides in multiples of it are whole numbers of latent pixels."""
+        return self.spatial_factor.numerator
+
+    @property
+    def sample_multiple(self) -> int:
+        """Sides of drawn pictures: at least two latent pixels a step, and a whole number."""
+        return max(self.whole_pixels, int(2 * self.spatial_factor))

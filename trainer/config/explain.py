@@ -88,6 +88,7 @@ SAMPLES: dict[str, Any] = {
     "model.flavour": "dev",
     "model.max_tokens": 256,
     "model.options.hidream.llama": "meta-llama/Llama-3.1-8B-Instruct",
+    "model.options.stable_cascade.decoder": "weights/stable-cascade",
     "model.path": "weights/my-base",
     "model.revision": "main",
     "model.variant": "fp16",

@@ -22,7 +22,7 @@ from trainer.cache.image_embeds import build_image_embeds
 from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
-from trainer.cache.masks import build_masks
+from trainer.cache.masks import build_masks, mask_encoder
 from trainer.cache.room import Room
 from trainer.cache.seen_text import build_seen
 from trainer.cache.store import Store
@@ -123,7 +123,7 @@ def open_stores(task: Task) -> Stores:
     encoder = family.facts.image_encoder if family.image_embeds_share else None
     return Stores(
         Store(task.root, "latents", kept.encoder(family.identity("vae"))),
-        Store(task.root, "masks", f"area{family.spatial_factor}"),
+        Store(task.root, "masks", mask_encoder(family.spatial_factor)),
         Store(task.root, "references", references(kept).encoder(family.identity("vae"))),
         Store(task.root, "seen_text", family.identity("text")) if family.sees_pictures else None,
         Store(task.root, "image_embeds", family.identity("image")) if encoder else None,

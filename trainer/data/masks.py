@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from trainer.data.item import Item, read_checked
 from trainer.data.media import MediaReader, cut, whole_picture
 
 
-def latent_mask(item: Item, factor: int, reader: MediaReader) -> Tensor:
+def latent_mask(item: Item, factor: int | Fraction, reader: MediaReader) -> Tensor:
     """uint8 [1, h, w]: the mask cut as its sample, made smaller by `factor`."""
     width, height = item.placement.target
     size = (width // factor, height // factor)

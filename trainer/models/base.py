@@ -8,9 +8,11 @@ time is sigma with 1 = noise, the flow target is `eps - x0`, latents are normali
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -23,7 +25,7 @@ from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
 from trainer.models import load
 from trainer.models.condition import Condition
-from trainer.models.identity import identity
+from trainer.models.identity import files_of, identity
 from trainer.models.source import Source
 from trainer.rng import normal
 
@@ -118,17 +120,22 @@ class Family(ABC):
             return self.dtype
         return DTYPES[chosen]
 
+    def files(self, which: Which) -> Iterator[Path]:
+        """Configuration and weight files of a component group."""
+        return files_of(self.source, which)
+
     def identity(self, which: Which) -> str:
         """Digest of weights, configuration, precision and encode version of a component group."""
         dtypes = {"vae": self.vae_dtype, "denoiser": self.denoiser_dtype}
         dtype = str(dtypes.get(which, self.dtype))
-        return identity(self.source, which, (dtype, self.encode_version, *self._traits(which)))
+        traits = (dtype, self.encode_version, *self._traits(which))
+        return identity(self.files(which), traits)
 
     def describe(self, which: Which) -> dict[str, str]:
         """The parts of `identity` in words, to tell which of them changed."""
         dtypes = {"vae": self.vae_dtype, "denoiser": self.denoiser_dtype}
         parts = {
-            "weights": identity(self.source, which, ()),
+            "weights": identity(self.files(which), ()),
             "dtype": str(dtypes.get(which, self.dtype)).removeprefix("torch."),
             "version": str(self.encode_version),
         }
@@ -171,8 +178,13 @@ class Family(ABC):
         """Pixels along one side beyond which the denoiser has no positions; None: no bound."""
         return None
 
+    @property
+    def p2_gamma(self) -> float:
+        """Exponent of the P2 loss weight of families with a continuous schedule; 0: none."""
+        return 0.0
+
     @cached_property
-    def spatial_factor(self) -> int:
+    def spatial_factor(self) -> int | Fraction:
         """Pixels along one side of a latent pixel: of this checkpoint, whose autoencoder may have
         another depth than the family's published ones. Read from its configuration alone."""
         return load.spatial_factor(self.source) or self.facts.spatial_factor

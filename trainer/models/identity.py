@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ from trainer.models.load import carried_text
 from trainer.models.source import CONFIG_FILES, Source
 
 
-def identity(source: Source, which: str, traits: tuple[Any, ...]) -> str:
-    """Digest of the configuration and weight files of a group, and of `traits`."""
+def identity(files: Iterable[Path], traits: tuple[Any, ...]) -> str:
+    """Digest of the files of a component group, and of `traits`."""
     hasher = blake2b(repr(traits).encode(), digest_size=12)
-    for file in _files(source, which):
+    for file in files:
         hasher.update(file.name.encode())
         hasher.update(fingerprint(file))
     return hasher.hexdigest()
 
 
-def _files(source: Source, which: str) -> Iterator[Path]:
+def files_of(source: Source, which: str) -> Iterator[Path]:
+    """Configuration and weight files of a group."""
     if which == "text":
         yield from _text_files(source)
         return

@@ -67,7 +67,7 @@ def _transformer(place: Place, cls: Any, dtype: torch.dtype) -> nn.Module:
         )
 
     module, info = attempt(str(place.folder), place.where, load)
-    return _complete(module, info["missing_keys"], place)
+    return complete(module, info["missing_keys"], place)
 
 
 def image_processor(source: Source, fact: ImageEncoderFact) -> Any:
@@ -105,12 +105,12 @@ def _carried_clip(source: Source, fact: TextEncoderFact, cls: Any, dtype: torch.
         )
 
     module = attempt(source.path, "model.path", load)
-    return _complete(module, _unfilled(module), Place(folder, (), single_file=True))
+    return complete(module, _unfilled(module), Place(folder, (), single_file=True))
 
 
 def vae(source: Source, dtype: torch.dtype) -> nn.Module:
     place = source.component("vae", source.model.components.vae, "vae")
-    return _component(place, source.facts.vae_class, dtype, source.model.family)
+    return component(place, source.facts.vae_class, dtype, source.model.family)
 
 
 def spatial_factor(source: Source) -> int | None:
@@ -139,17 +139,18 @@ def denoiser_config(source: Source) -> dict[str, Any]:
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
     facts = source.facts
     place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")
-    return adaptable(_component(place, facts.denoiser_class, dtype, facts.key, facts))
+    return adaptable(component(place, facts.denoiser_class, dtype, facts.key, facts))
 
 
-def _component(
+def component(
     place: Place,
     dotted: str,
     dtype: torch.dtype,
     family: str,
     facts: FamilyFacts | None = None,
 ) -> nn.Module:
-    cls = load_dotted(dotted.replace(".", ":", 1))
+    """One component; `dotted` names its class."""
+    cls = load_dotted(":".join(dotted.rsplit(".", 1)))
     _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])
@@ -160,7 +161,7 @@ def _component(
             return cls.from_single_file(file, config=str(place.folder), torch_dtype=dtype)
 
         module = attempt(file, place.where, load_file)
-        return _complete(module, _unfilled(module), place)
+        return complete(module, _unfilled(module), place)
 
     def load_folder() -> Any:
         return cls.from_pretrained(
@@ -168,7 +169,7 @@ def _component(
         )
 
     module, info = attempt(str(place.folder), place.where, load_folder)
-    return _complete(module, info["missing_keys"], place)
+    return complete(module, info["missing_keys"], place)
 
 
 def _from_own_names(cls: Any, place: Place, dtype: torch.dtype) -> nn.Module:
@@ -182,7 +183,7 @@ def _from_own_names(cls: Any, place: Place, dtype: torch.dtype) -> nn.Module:
         absent = module.load_state_dict(load_file(file), strict=False).missing_keys
         return module.to(dtype), absent
 
-    return _complete(*attempt(file, place.where, load), place)
+    return complete(*attempt(file, place.where, load), place)
 
 
 def _read_config(place: Place) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def _unfilled(module: nn.Module) -> list[str]:
     return [name for name, p in module.named_parameters() if p.is_meta]
 
 
-def _complete(module: nn.Module, absent: Iterable[str], place: Place) -> nn.Module:
+def complete(module: nn.Module, absent: Iterable[str], place: Place) -> nn.Module:
     names = sorted({*absent, *_unfilled(module)})
     if not names:
         return module

@@ -103,6 +103,19 @@ class Source:
             return (root / slot).is_dir()
         return self.pipeline_config.get(slot) not in (None, [None, None])
 
+    def elsewhere(self, slot: str, path: str, where: str) -> Place:
+        """Place of a component in a folder or repository that is not the model's own."""
+        return self._place(self.folder(slot, path, where=where), where)
+
+    def file(self, name: str, path: str, where: str) -> Path:
+        """One named file of a folder or repository, `name` relative to it."""
+        root = Path(path).expanduser()
+        if not root.exists() and not path.startswith(("/", ".", "~")):
+            root = download(path, None, [name], where)
+        if not (root / name).is_file():
+            raise missing(path, f"it has no file {name}", where)
+        return root / name
+
     def _place(self, folder: Path, where: str) -> Place:
         for variant, patterns in weight_patterns(self.model.variant):
             files = tuple(sorted(p for pattern in patterns for p in folder.glob(pattern)))

@@ -1,14 +1,11 @@
 """From a batch to a scalar: draw noise and times, noise the latents, weigh the error.
 
-An objective has three pure parts. `draw` is the only random one and is keyed by sample and visit;
-`corrupt` and `loss` are deterministic, so a test can feed them another trainer's noise and times.
+The objectives of flow models and of discrete schedules, and the choice of the one that fits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,77 +13,13 @@ from torch import Tensor
 from trainer.catalog.facts import Packing, Prediction
 from trainer.config.schema.loss import LossConfig
 from trainer.config.schema.noise import NoiseConfig
-from trainer.objective import ddpm, flow, losses
-from trainer.rng import normal, stream_seed
+from trainer.objective import ddpm, flow
+from trainer.objective.base import Corrupted, Draw, Objective, Weighted, streams
+from trainer.objective.cosine import CosineObjective, CosineSchedule
+from trainer.rng import normal
 
 
-@dataclass(slots=True)
-class Draw:
-    """Random part of a batch, on CPU: noise like the latents, time [B] (sigma or integer)."""
-
-    noise: Tensor
-    time: Tensor
-
-
-@dataclass(slots=True)
-class Corrupted:
-    """What the model sees and must answer; all on the training device."""
-
-    noisy: Tensor
-    time: Tensor
-    target: Tensor
-    weight: Tensor | None
-    width: Tensor | None  # of the Huber loss, [B]
-
-
-def streams(seed: int, sample_ids: Sequence[int], visits: Sequence[int], name: str) -> list[int]:
-    return [stream_seed(seed, s, v, name) for s, v in zip(sample_ids, visits, strict=True)]
-
-
-class Objective(Protocol):
-    def draw(
-        self,
-        latents: Tensor,
-        seed: int,
-        sample_ids: Sequence[int],
-        visits: Sequence[int],
-        *,
-        offset: float = 0.0,
-    ) -> Draw:
-        """`offset` moves logit-normal times: above 0 towards noise, below towards clean."""
-        ...
-
-    def corrupt(self, latents: Tensor, noise: Tensor, time: Tensor) -> Corrupted: ...
-
-    def loss(self, prediction: Tensor, corrupted: Corrupted, mask: Tensor | None = None) -> Tensor:
-        """Scalar; `mask` [B, 1, h, w] says how much each latent pixel counts."""
-        ...
-
-
-class _Weighted:
-    """The loss shared by both kinds of objective."""
-
-    def __init__(self, loss: LossConfig) -> None:
-        self.config = loss
-        self.element = losses.LOSSES[loss.kind]
-
-    def width(self, fraction: Tensor, noise_to_signal: Tensor) -> Tensor | None:
-        if self.config.kind == "l2":
-            return None
-        huber = self.config.huber
-        return losses.huber_width(huber.schedule, huber.c, fraction, noise_to_signal)
-
-    def loss(self, prediction: Tensor, corrupted: Corrupted, mask: Tensor | None = None) -> Tensor:
-        difference = prediction.float() - corrupted.target
-        width = corrupted.width
-        if width is None:
-            width = difference
-        else:
-            width = width.view(-1, *(1,) * (difference.ndim - 1))
-        return losses.reduce_samples(self.element(difference, width), corrupted.weight, mask)
-
-
-class FlowObjective(_Weighted):
+class FlowObjective(Weighted):
     """Rectified flow; `shift` is a factor, "auto" or None. `rule` is the automatic factor by number
     of tokens, where it is not the usual one; `warp` names what follows the sigmoid density."""
 
@@ -158,7 +91,7 @@ class FlowObjective(_Weighted):
         )
 
 
-class DiscreteObjective(_Weighted):
+class DiscreteObjective(Weighted):
     """Epsilon or v prediction on the family's own schedule `abar` [T]."""
 
     def __init__(self, loss: LossConfig, *, prediction: Prediction, abar: Tensor) -> None:
@@ -201,6 +134,9 @@ class DiscreteObjective(_Weighted):
 def build_objective(config: NoiseConfig, loss: LossConfig, family) -> Objective:
     """The objective that fits the family's prediction type."""
     facts = family.facts
+    if facts.continuous_time:
+        schedule = CosineSchedule.of(family.scheduler_config)
+        return CosineObjective(loss, schedule=schedule, p2_gamma=family.p2_gamma)
     if family.prediction is not Prediction.FLOW:
         abar = family.alphas_cumprod.to(family.device)
         return DiscreteObjective(loss, prediction=family.prediction, abar=abar)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
@@ -40,6 +41,10 @@ def scaled(vae: Any, latents: Tensor) -> Tensor:
     return latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
 
 
+# denoiser, clean latents, noise, times, condition -> one training loss
+Script = Callable[[Any, Tensor, Tensor, Tensor, Condition], Tensor]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     build: Callable[..., Any]  # a tiny pipeline of the family's class, with random weights
@@ -53,5 +58,9 @@ class Kind:
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights
     loading: Mapping[str, Any] = field(default_factory=dict)  # arguments of from_pretrained
     absent_presets: tuple[str, ...] = ()  # they name blocks that the tiny model lacks
-    factor: int = 2  # pixels along one side of a latent pixel of the tiny model
+    factor: int | Fraction = 2  # pixels along one side of a latent pixel of the tiny model
+    side: int = 16  # latent pixels along the pictures of the suite
+    encoder: str = "vae/*.safetensors"  # weights of what makes the latents
+    decodes: bool = True  # and makes pictures of them again
+    script: Script | None = None  # the loss of its training script, where it is one of its own
     sign_steps: int = 300  # until one latent is overfitted

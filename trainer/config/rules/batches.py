@@ -61,7 +61,7 @@ def times_can_move(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if facts.prediction is Prediction.FLOW and sampling == "sigmoid":
         return
     what = (
-        f"{facts.display_name} draws its times uniformly from a discrete schedule"
+        f"{facts.display_name} draws its times uniformly"
         if facts.prediction is not Prediction.FLOW
         else f"{sampling} sampling has no normal draw that could be moved"
     )

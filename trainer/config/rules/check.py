@@ -15,6 +15,7 @@ from trainer.config.rules import (
     adapter,
     batches,
     captions,
+    cascade,
     conditioning,
     data,
     geometry,
@@ -39,6 +40,7 @@ Rule = Callable[[JobConfig, FamilyFacts], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
     *model.RULES,
+    *cascade.RULES,
     *adapter.RULES,
     *length.RULES,
     *optimizer.RULES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.problem import Problem, resolutions
@@ -48,7 +49,8 @@ def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    smallest = 4 * facts.spatial_factor
+    step = facts.whole_pixels
+    smallest = ceil(4 * facts.spatial_factor / step) * step
     for key, text in resolutions(config):
         if parse_resolution(text).square < smallest:
             yield Problem(

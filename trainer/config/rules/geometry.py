@@ -153,7 +153,7 @@ def aspect_limits_leave_some(config: JobConfig, facts: FamilyFacts) -> Iterator[
 
 
 def align_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    needed = facts.spatial_factor * (2 if facts.packing is Packing.TWO_BY_TWO else 1)
+    needed = facts.whole_pixels * (2 if facts.packing is Packing.TWO_BY_TWO else 1)
     align = config.data.align
     if align is not None and align % needed:
         near = max(needed, round(align / needed) * needed)

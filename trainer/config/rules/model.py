@@ -31,13 +31,20 @@ def flavour_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         )
 
 
+def _discrete(facts: FamilyFacts) -> bool:
+    """Whether the checkpoint's scheduler holds a discrete noise schedule."""
+    return facts.prediction is not Prediction.FLOW and not facts.continuous_time
+
+
 def prediction_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.prediction_type and facts.prediction is Prediction.FLOW:
+    if config.model.prediction_type and not _discrete(facts):
+        flow = facts.prediction is Prediction.FLOW
+        what = "is a flow model and predicts velocity" if flow else "always predicts the noise"
         yield Problem(
             code="CFG013",
             key="model.prediction_type",
             idle=True,
-            message=f"{facts.display_name} is a flow model and predicts velocity",
+            message=f"{facts.display_name} {what}",
             why="epsilon and v belong to discrete schedules",
             fix="remove model.prediction_type",
             patch={"model.prediction_type": None},
@@ -54,7 +61,7 @@ def _prediction(config: JobConfig, facts: FamilyFacts) -> str:
 def zero_snr_needs_v(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if not config.model.zero_terminal_snr:
         return
-    if facts.prediction is Prediction.FLOW:
+    if not _discrete(facts):
         yield Problem(
             code="CFG014",
             key="model.zero_terminal_snr",
@@ -157,21 +164,21 @@ def weights_can_be_found(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
         text = attrgetter(key)(config)
         if text is None or os.path.isdir(text):
             continue
-        if os.path.isfile(text):
-            if not text.endswith(".safetensors"):
+        if not os.path.isfile(text):
+            if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
                 yield Problem(
                     code="CFG022",
                     key=key,
-                    message=f"{Path(text).name} is not a .safetensors file",
-                    why="other weight files can run code when they are opened",
-                    fix="convert it, or name a folder in diffusers layout",
+                    message=f"{text} does not exist and is no hub id",
+                    fix="name a folder, a .safetensors file, or a hub id such as owner/model",
                 )
-        elif not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        elif not text.endswith(".safetensors"):
             yield Problem(
                 code="CFG022",
                 key=key,
-                message=f"{text} does not exist and is no hub id",
-                fix="name a folder, a .safetensors file, or a hub id such as owner/model",
+                message=f"{Path(text).name} is not a .safetensors file",
+                why="other weight files can run code when they are opened",
+                fix="convert it, or name a folder in diffusers layout",
             )
 
 

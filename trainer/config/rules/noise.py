@@ -17,7 +17,7 @@ def flow_keys_on_flow(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
             code="CFG070",
             key=f"noise.{key}",
             idle=True,
-            message=f"{facts.display_name} draws its times uniformly from a discrete schedule",
+            message=f"{facts.display_name} draws its times uniformly",
             why=f"noise.{key} acts on flow models only",
             fix=f"remove noise.{key}",
             patch={f"noise.{key}": None},

@@ -13,8 +13,11 @@ from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
 
 SD2 = "model.family = 'sd2x'"
+CASCADE = "model.family = 'stable_cascade'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
 FULL = "model.mode = 'full'"
+BF16 = "compute.precision.dtype = 'bf16'"
+DENOISER, DECODER = "model.components.denoiser.dtype", "model.options.stable_cascade.decoder"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
 V = "model.prediction_type = 'v_prediction'"
@@ -59,8 +62,11 @@ def _large(above: str, to: str) -> str:
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG011": [("model.family = 'fluxx'", FLUX)],
     "CFG012": [("model.flavour = 'devv'", "model.flavour = 'dev'")],
-    "CFG013": [(V, f"{SD}; {V}")],
-    "CFG014": [("model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true")],
+    "CFG013": [(V, f"{SD}; {V}"), (f"{CASCADE}; {V}", CASCADE)],
+    "CFG014": [
+        ("model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true"),
+        (f"{CASCADE}; model.zero_terminal_snr = true", CASCADE),
+    ],
     "CFG015": [
         (f"{SD}; model.zero_terminal_snr = true", f"{SD}; {V}; model.zero_terminal_snr = true"),
         (
@@ -237,6 +243,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG085": [("data.defaults.caption.dropout = 0.6", "data.defaults.caption.dropout = 0.1")],
     "CFG086": [
         ("data.defaults.resolution = '24px2'", "data.defaults.resolution = '64px2'"),
+        (
+            f"{CASCADE}; data.defaults.resolution = '255px2'",
+            f"{CASCADE}; data.defaults.resolution = '256px2'",
+        ),
     ],
     "CFG087": [
         ("data.defaults.resolution = '1000px2'", "data.defaults.resolution = '1008px2'"),
@@ -324,6 +334,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG147": [
         ("data.align = 40", "data.align = 48"),
         (f"{SD}; data.align = 60", f"{SD}; data.align = 40"),
+        (f"{CASCADE}; data.align = 64", f"{CASCADE}; data.align = 256"),
     ],
     "CFG148": [
         (
@@ -531,6 +542,31 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("data.datasets = [{id='a', path='base.ckpt'}]", "data.datasets = [{id='a', path='b'}]"),
         (f"{PROMPT}; eval.style_reference = 'none'", f"{PROMPT}; eval.style_reference = 'a'"),
     ],
+    "CFG230": [
+        (f"{CASCADE}; {BF16}", f"{CASCADE}; {BF16}; {DENOISER} = 'fp32'"),
+        (f"{CASCADE}; {DENOISER} = 'fp16'", CASCADE),
+        (
+            f"{CASCADE}; {FULL}; {BF16}; optimizer.name = 'adamw_bf16'",
+            f"{CASCADE}; {FULL}; {BF16}",
+        ),
+    ],
+    "CFG231": [
+        (
+            f"{CASCADE}; {DECODER} = 'a'",
+            f"{CASCADE}; {DECODER} = 'a'; model.components.vae.path = 'base.safetensors'",
+        ),
+        (f"{CASCADE}; model.components.vae.path = 'a'", f"{FLUX}; model.components.vae.path = 'a'"),
+    ],
+    "CFG232": [
+        (f"{CASCADE}; {DECODER} = 'a'; {PROMPT}", f"{CASCADE}; {DECODER} = 'a'"),
+    ],
+    "CFG233": [
+        (
+            f"{CASCADE}; loss.snr.gamma = 5.0; model.options.stable_cascade.p2_gamma = 1.0",
+            f"{CASCADE}; loss.snr.gamma = 5.0",
+        )
+    ],
+    "CFG234": [(f"{CASCADE}; cache.latents = 'sample'", "cache.latents = 'sample'")],
 }
 CASES |= partner_cases.CASES
 for code, pairs in source_cases.CASES.items():

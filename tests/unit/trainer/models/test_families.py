@@ -8,6 +8,7 @@ import torch
 from tests.support.families import (
     KINDS,
     diffusers_pipeline,
+    edge,
     kind_of,
     random_latents,
     some_sizes,
@@ -21,8 +22,7 @@ CAPTIONS = ["a red apple", "a blue car in the rain"]
 
 
 def pictures(kind: str) -> torch.Tensor:
-    size = 16 * kind_of(kind).factor
-    return torch.rand(2, 3, size, size) * 2 - 1
+    return torch.rand(2, 3, edge(kind), edge(kind)) * 2 - 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,7 +46,7 @@ def test_sdxl_knows_the_empty_caption_as_zeros(tiny_model):
     assert not entry["pooled_prompt_embeds"].any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind_of(kind).decodes])
 def test_latents_are_normalised_and_come_back(kind, tiny_model):
     """decode(encode(x)) is what the autoencoder alone makes of x."""
     family = tiny_family(kind, tiny_model(kind), "vae")
@@ -64,8 +64,10 @@ def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
     pixels = pictures(kind)
     forward = family.encode_media(pixels, [1, 2])
     backward = family.encode_media(pixels.flip(0), [2, 1]).flip(0)
-    torch.testing.assert_close(forward, backward, atol=1e-6, rtol=1e-5)
-    assert not torch.equal(forward, family.encode_media(pixels, [3, 2]))
+    rounding = 1e-6 * float(forward.abs().max().clamp_min(1.0))
+    torch.testing.assert_close(forward, backward, atol=rounding, rtol=1e-5)
+    drawn = family.facts.latent_stat == "sample"
+    assert torch.equal(forward, family.encode_media(pixels, [3, 2])) != drawn
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +130,7 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
     same = tiny_family(kind, copy)
     groups = ("text", "vae", "denoiser")
     assert [first.identity(g) for g in groups] == [same.identity(g) for g in groups]
-    weights = next((copy / "vae").glob("*.safetensors"))
+    weights = next(copy.glob(kind_of(kind).encoder))
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
@@ -141,11 +143,11 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
 def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
     """A mask of another grid than its latents could not be laid over them."""
     family = tiny_family(kind, tiny_model(kind), "vae")
-    factor = kind_of(kind).factor
-    latents = family.encode_media(torch.zeros(1, 3, 16 * factor, 32 * factor), [0])
-    assert latents.shape[-2:] == (16, 32)
+    side = kind_of(kind).side
+    latents = family.encode_media(torch.zeros(1, 3, edge(kind), 2 * edge(kind)), [0])
+    assert latents.shape[-2:] == (side, 2 * side)
     assert latents.shape[1] == family.latent_channels
-    assert family.spatial_factor == factor
+    assert family.spatial_factor == kind_of(kind).factor
 
 
 def test_length_of_text_is_no_matter_of_latents(tiny_model):

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.support.families import (
     KINDS,
-    kind_of,
+    edge,
     random_latents,
     some_times,
     tiny_config,
@@ -155,10 +155,10 @@ def test_the_real_pipeline_draws_pictures(kind, tiny_model):
     family = tiny_family(kind, tiny_model(kind), "text", "vae", "denoiser")
     text, negative = family.encode_text(["a red apple", ""])
     family.unload("text")
-    factor = kind_of(kind).factor
+    size = edge(kind)
     request = ImageRequest(
-        width=16 * factor,
-        height=32 * factor,
+        width=size,
+        height=2 * size,
         steps=2,
         guidance=3.0,
         generator=torch.Generator().manual_seed(0),
@@ -167,7 +167,7 @@ def test_the_real_pipeline_draws_pictures(kind, tiny_model):
     pipe.set_progress_bar_config(disable=True)
     with torch.no_grad():
         picture = pipe(**family.pipeline_kwargs(text, negative, request)).images[0]
-    assert picture.size == (16 * factor, 32 * factor)
+    assert picture.size == (size, 2 * size)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -185,7 +185,7 @@ def test_bf16_base_trains_and_samples(kind, tiny_model):
     grads = [p.grad for p in lora.parameters().values() if p.grad is not None]
     assert grads
     assert all(g.dtype is torch.float32 and g.isfinite().all() for g in grads)
-    size = 16 * kind_of(kind).factor
+    size = edge(kind)
     request = ImageRequest(
         width=size,
         height=size,

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from tests.support.families import (
     KINDS,
+    edge,
     kind_of,
     random_latents,
     tiny_config,
@@ -25,10 +26,12 @@ def example_loss(kind: str, denoiser, scheduler, x0, noise, time, told):
     """One loss as in diffusers' own training scripts, around the bare denoiser.
 
     Flow: as the dreambooth scripts of Flux and SD3 with weighting none. Discrete: as the
-    text-to-image scripts of Stable Diffusion.
+    text-to-image scripts of Stable Diffusion. Others bring the loss of their own script.
     """
     from diffusers.training_utils import compute_loss_weighting_for_sd3
 
+    if (script := kind_of(kind).script) is not None:
+        return script(denoiser, x0, noise, time, told)
     if scheduler is not None:
         prediction = kind_of(kind).call(denoiser, scheduler.add_noise(x0, noise, time), time, told)
         v = scheduler.config.prediction_type == "v_prediction"
@@ -106,7 +109,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     target = random_latents(family, 1, seed=9).clamp(-1.5, 1.5)
     config = tiny_config(kind, path)
     objective = build_objective(config.noise, config.loss, family)
-    size = 16 * kind_of(kind).factor
+    size = edge(kind)
     before = (sample(family, entry, size) - target).abs().mean().item()
     family.denoiser.requires_grad_(True).train()
     optimizer = torch.optim.Adam(family.denoiser.parameters(), lr=2e-3)

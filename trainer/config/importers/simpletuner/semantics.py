@@ -68,8 +68,12 @@ def _scale(t: Translation, job: JobConfig | None) -> Meaning:
 
 
 def _timesteps(t: Translation, job: JobConfig | None) -> Meaning:
+    here: Any = "uniform" if job else None
+    if t.facts is not None and t.facts.continuous_time:
+        note = "its 1000 whole times are of another schedule than the model's, which is used here"
+        return Meaning("uniform over whole times", here, note)
     if not t.is_flow:
-        return Meaning("uniform", "uniform" if job else None, "over the times of the schedule")
+        return Meaning("uniform", here, "over the times of the schedule")
     if t.read("flow_use_uniform_schedule", "bool"):
         source = "uniform"
     elif t.read("flow_use_beta_schedule", "bool"):
@@ -105,6 +109,8 @@ def _weighting(t: Translation, job: JobConfig | None) -> Meaning:
     if job is not None:
         weight = job.loss.snr.gamma
         here = job.loss.kind + (f", min-SNR {weight:g}" if weight else "")
+        if t.facts is not None and t.facts.continuous_time and not weight:
+            here += f", P2 {job.model.options.stable_cascade.p2_gamma:g}"
     return Meaning(source, here, "element loss and weight of noise levels")
 
 

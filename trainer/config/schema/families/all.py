@@ -7,6 +7,7 @@ from pydantic import Field
 from trainer.config.schema.base import Section
 from trainer.config.schema.families.flux import FluxOptions
 from trainer.config.schema.families.hidream import HiDreamOptions
+from trainer.config.schema.families.stable_cascade import StableCascadeOptions
 
 
 class FamilyOptions(Section):
@@ -16,3 +17,5 @@ class FamilyOptions(Section):
     """Flux only."""
     hidream: HiDreamOptions = Field(default_factory=HiDreamOptions)
     """HiDream only."""
+    stable_cascade: StableCascadeOptions = Field(default_factory=StableCascadeOptions)
+    """Stable Cascade only."""

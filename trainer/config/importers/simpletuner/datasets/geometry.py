@@ -39,7 +39,17 @@ def shared_size(t: Translation) -> None:
         t.refuse("resolution", "it is not a size")
     t.ignore(["resolution_type"], "there is no size that it could apply to")
     align = t.read("aspect_bucket_alignment", "int")
-    t.put("aspect_bucket_alignment", "data.align", align)
+    whole = t.facts.whole_pixels if t.facts else 1
+    fitting = -(-align // whole) * whole
+    note = f"SimpleTuner has multiples of {align}, which are no whole latents here"
+    differs = fitting != align
+    t.put(
+        "aspect_bucket_alignment",
+        "data.align",
+        fitting,
+        note=note if differs else "",
+        approx=differs,
+    )
     t.draft.set("data.geometry", "reference")
 
 

@@ -115,6 +115,8 @@ def _prediction(t: Translation) -> None:
     kind = t.read("prediction_type", "text")
     if t.is_flow:
         t.source.ignored("prediction_type", "a flow model predicts velocity")
+    elif t.facts is not None and t.facts.continuous_time:
+        t.source.ignored("prediction_type", "this family predicts noise")
     elif kind in ("epsilon", "v_prediction"):
         t.put("prediction_type", "model.prediction_type", kind)
     else:

@@ -18,6 +18,9 @@ def checkpoints(t: Translation) -> None:
 def precision(t: Translation) -> None:
     if not t.given("mixed_precision"):
         return
+    if t.facts is not None and t.facts.fp32_weights:
+        t.source.ignored("mixed_precision", "this family is trained in fp32")
+        return
     path, kind = "compute.precision.dtype", t.read("mixed_precision", "text").strip().lower()
     if kind in ("bf16", "no", "fp32"):
         t.put("mixed_precision", path, "bf16" if kind == "bf16" else "fp32")
