@@ -69,5 +69,5 @@ FACTS = FamilyFacts(
         "context+ffs": (*_ADDED, *_CONTEXT_FF),
     },
     default_targets="all",
-    supports=frozenset({"max_tokens", "attention_mask"}),
+    supports=frozenset({"max_tokens"}),
 )
