@@ -167,12 +167,14 @@ class StableCascade(Family):
         )[0]
 
     def _picture_told(self, noisy: Tensor, condition: Condition) -> Tensor:
-        """CLIP embeddings [B, 1, D] of the pictures, zeros where none are told: the one place
-        where a condition's `image_embeds` [B, D] reach the model."""
-        embeds: Tensor | None = getattr(condition, "image_embeds", None)
-        if embeds is None:
+        """CLIP embeddings [B, 1, D] of the pictures, zeros where none are told."""
+        if condition.image_embeds is None:
             return noisy.new_zeros(len(noisy), 1, self.denoiser.config.clip_image_in_channels)
-        return embeds.unsqueeze(1)
+        return condition.image_embeds[:, None]
+
+    @property
+    def image_embeds_share(self) -> float:
+        return self.model.options.stable_cascade.image_embeds
 
     def probe_latents(self) -> tuple[int, int, int]:
         return (self.denoiser.config.in_channels, 4, 4)

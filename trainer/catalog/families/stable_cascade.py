@@ -7,7 +7,13 @@ trained, and draws the validation pictures.
 
 from fractions import Fraction
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import (
+    FamilyFacts,
+    Flavour,
+    ImageEncoderFact,
+    Prediction,
+    TextEncoderFact,
+)
 
 DECODER = "stabilityai/stable-cascade"  # has the picture encoder too
 
@@ -33,6 +39,13 @@ FACTS = FamilyFacts(
             tokenizer_class="transformers.CLIPTokenizer",
             max_tokens=77,
         ),
+    ),
+    image_encoder=ImageEncoderFact(
+        slot="image_encoder",
+        model_class="transformers.CLIPVisionModelWithProjection",
+        processor_slot="feature_extractor",
+        processor_class="transformers.CLIPImageProcessor",
+        of="sample",
     ),
     pipeline_class="diffusers.StableCascadePriorPipeline",
     flavours={
