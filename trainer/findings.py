@@ -377,6 +377,8 @@ CODES: dict[str, str] = {
     "moved aside and is not to be used; the training state is intact.",
     "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
     "nothing.",
+    "LOR010": "A pattern in adapter.ranks, adapter.alphas or adapter.exclude means no module that "
+    "is adapted.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",
