@@ -74,12 +74,14 @@ def write_comfyui(
     return path
 
 
-def header_notes(facts: FamilyFacts, title: str, step: int) -> dict[str, str]:
+def header_notes(
+    facts: FamilyFacts, title: str, step: int, *, kind: str = "lora"
+) -> dict[str, str]:
     """What other programs show of a file (sai_model_spec 1.0.0); no date, so equal runs agree."""
     return {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": f"{facts.architecture}/lora",
+        "modelspec.architecture": f"{facts.architecture}/{kind}",
         "modelspec.implementation": "diffusers",
         "modelspec.title": title,
         "modelspec.resolution": f"{facts.default_resolution}x{facts.default_resolution}",

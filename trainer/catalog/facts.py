@@ -23,6 +23,10 @@ class Packing(StrEnum):
     TWO_BY_TWO = "two_by_two"
 
 
+# Class names in whose modules LyCORIS adapts all layers; fits most families (families.md §7).
+USUAL_LYCORIS = {"attention": ("*Attention",), "attention+ffs": ("*Attention", "*FeedForward")}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
     """One published checkpoint of a family."""
@@ -81,7 +85,19 @@ class FamilyFacts:
     shift: float | str | None = None
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    lycoris_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # preset -> classes
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()
+
+    @property
+    def lycoris_presets(self) -> dict[str, tuple[str, ...]]:
+        """Preset -> class names of modules; `*` stands for anything."""
+        return self.lycoris_targets or USUAL_LYCORIS
+
+    @property
+    def default_lycoris(self) -> str:
+        """Attention and feed-forward layers where there is such a preset, else the first."""
+        presets = self.lycoris_presets
+        return "attention+ffs" if "attention+ffs" in presets else next(iter(presets))

@@ -27,6 +27,7 @@ from trainer.config.rules import (
     optimizer,
     sources,
     validation,
+    variants,
 )
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
@@ -40,6 +41,7 @@ Rule = Callable[[JobConfig, FamilyFacts], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
     *model.RULES,
     *adapter.RULES,
+    *variants.RULES,
     *length.RULES,
     *optimizer.RULES,
     *noise.RULES,
