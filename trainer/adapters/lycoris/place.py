@@ -16,6 +16,7 @@ from trainer.adapters.lycoris.change import Form
 from trainer.adapters.lycoris.layer import Layer, adaptable
 from trainer.adapters.patterns import chosen, kept, refuse_dead
 from trainer.adapters.targets import ends_in, target_modules
+from trainer.catalog.lycoris import ALGORITHMS
 from trainer.config.schema.adapter import AdapterConfig
 from trainer.config.schema.lycoris import ClassOverride
 from trainer.errors import ConfigError
@@ -83,12 +84,14 @@ def form(config: AdapterConfig, name: str, around: list[str]) -> Form:
     own = next(found, ClassOverride())
     rank = chosen(config.ranks, name) or own.rank or config.rank
     alpha = chosen(config.alphas, name) or own.alpha or config.alpha or float(rank)
+    algo = own.algo or lycoris.algo
+    takes = ALGORITHMS[algo].settings  # beside a form that takes more, when classes differ
     return Form(
-        algo=own.algo or lycoris.algo,
+        algo=algo,
         rank=rank,
         alpha=float(alpha),
-        rslora=config.rslora,
-        dora=config.dora,
+        rslora=config.rslora and "rslora" in takes,
+        dora=config.dora and "dora" in takes,
         factor=lycoris.factor if own.factor is None else own.factor,
         full_matrix=lycoris.full_matrix,
         decompose_both=lycoris.decompose_both,
