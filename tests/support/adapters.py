@@ -43,13 +43,14 @@ def output(family: Any) -> torch.Tensor:
 
 
 def without_alpha(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A ComfyUI file of a transformer as ComfyUI adds it up: alpha / rank times up times down."""
+    """A ComfyUI file of a transformer as ComfyUI adds it up, alpha / rank times up times down,
+    under the names of diffusers."""
     out = {}
     for key, tensor in tensors.items():
         stem = key.removesuffix(".lora_B.weight")
         if not key.endswith(".alpha"):
             scale = tensors[f"{stem}.alpha"] / tensor.shape[1] if stem != key else 1.0
-            out[key] = tensor * scale
+            out[key.replace("diffusion_model.", "transformer.", 1)] = tensor * scale
     return out
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "auraflow": "trainer.models.auraflow:AuraFlow",
     "chroma": "trainer.models.chroma:Chroma",
+    "cogview4": "trainer.models.cogview4:CogView4",
     "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
     "hidream": "trainer.models.hidream:HiDream",

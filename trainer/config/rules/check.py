@@ -28,6 +28,7 @@ from trainer.config.rules import (
     optimizer,
     sources,
     validation,
+    variants,
 )
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     *model.RULES,
     *cascade.RULES,
     *adapter.RULES,
+    *variants.RULES,
     *length.RULES,
     *optimizer.RULES,
     *noise.RULES,
