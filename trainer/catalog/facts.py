@@ -124,6 +124,7 @@ class FamilyFacts:
         """Sides of drawn pictures: at least two latent pixels a step, and a whole number."""
         return max(self.whole_pixels, int(2 * self.spatial_factor))
 
+    @property
     def lycoris_presets(self) -> dict[str, tuple[str, ...]]:
         """Preset -> class names of modules; `*` stands for anything."""
         return self.lycoris_targets or USUAL_LYCORIS
