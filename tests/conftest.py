@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.conformance import check_of, results, table
+from tests.support.conformance import checks_of, results, table
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    found = check_of(item)
-    if found is not None:
-        item.user_properties.append(("conformance", found))
+    item.user_properties.extend(("conformance", found) for found in checks_of(item))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

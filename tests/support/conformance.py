@@ -31,12 +31,12 @@ CHECKS: Mapping[str, str] = {
 Result = tuple[str, str, str]  # kind, check, outcome
 
 
-def check_of(item: pytest.Item) -> tuple[str, str] | None:
-    marker = item.get_closest_marker("conformance")
+def checks_of(item: pytest.Item) -> list[tuple[str, str]]:
+    """Kind and check of everything that a test shows."""
     spec = getattr(item, "callspec", None)
-    if marker is None or spec is None or "kind" not in spec.params:
-        return None
-    return spec.params["kind"], marker.args[0]
+    if spec is None or "kind" not in spec.params:
+        return []
+    return [(spec.params["kind"], mark.args[0]) for mark in item.iter_markers("conformance")]
 
 
 def results(reports: Iterable[Any]) -> list[Result]:

@@ -61,8 +61,9 @@ def run(config: JobConfig, folder: Path, attempt: int = 1) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in last.iterdir() if p.suffix == ".safetensors"}
 
 
+@pytest.mark.conformance("resume")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(w, marks=pytest.mark.conformance(w)) for w in WAYS])
 def test_a_cut_run_ends_with_the_same_bits(kind, way, tiny_model, tmp_path, monkeypatch):
     """Weights and moments after two steps in one go, and with a new process's state between."""
     config = job(kind, tiny_model(kind), tmp_path, way)
