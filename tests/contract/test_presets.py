@@ -31,6 +31,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "pixart": 0.91e9,
     "chroma": 8.9e9,
     "auraflow": 6.86e9,
+    "cogview4": 6.37e9,
     "cosmos2": 1.96e9,
     "cosmos2 14b": 14.27e9,
     "hidream": 17.11e9,

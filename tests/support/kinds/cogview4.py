@@ -95,26 +95,27 @@ def text(pipe: Any, caption: str) -> Mapping[str, Tensor]:
 
 
 def call(module: Any, noisy: Tensor, time: Tensor, told: Condition) -> Tensor:
-    """One sample at a time, with its own text and no mask."""
-    side = (noisy.shape[-2] * noisy.shape[-1] / 4 / 256) ** 0.5
-    mu = 0.25 + 0.75 * side
-    outputs = []
-    for row in range(len(noisy)):
-        embeds = told.text["prompt_embeds"][row]
-        if "mask" in told.text:
-            embeds = embeds[told.text["mask"][row]]
-        sigma = time[row : row + 1]
-        outputs.append(
-            module(
-                noisy[row : row + 1],
-                embeds[None],
-                1000 * sigma / (mu + sigma - mu * sigma),
-                original_size=told.sizes[row : row + 1, 0:2],
-                target_size=told.sizes[row : row + 1, 4:6],
-                crop_coords=told.sizes[row : row + 1, 2:4],
-            ).sample
+    """At once, or one sample at a time where texts have several lengths; never with a mask."""
+    embeds, sizes, mask = told.text["prompt_embeds"], told.sizes, told.text.get("mask")
+    if mask is not None:
+        return torch.cat(
+            [
+                call(module, noisy[i, None], time[i, None], Condition(whole, sizes[i, None]))
+                for i, whole in enumerate(
+                    {"prompt_embeds": row[real][None]}
+                    for row, real in zip(embeds, mask, strict=True)
+                )
+            ]
         )
-    return torch.cat(outputs)
+    mu = 0.25 + 0.75 * (noisy.shape[-2] * noisy.shape[-1] / 4 / 256) ** 0.5
+    return module(
+        noisy,
+        embeds,
+        1000 * time / (mu + time - mu * time),
+        original_size=sizes[:, 0:2],
+        target_size=sizes[:, 4:6],
+        crop_coords=sizes[:, 2:4],
+    ).sample
 
 
 KIND = Kind(

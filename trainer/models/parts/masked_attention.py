@@ -30,13 +30,16 @@ class MaskedAttention:
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
         text_attn_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        rotation = {"image_rotary_emb": image_rotary_emb}
         if text_attn_mask is None:
             return self.plain(
-                attn, hidden_states, encoder_hidden_states, attention_mask, **rotation
+                attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb
             )
         return self.masked(
-            attn, hidden_states, encoder_hidden_states, text_attn_mask=text_attn_mask, **rotation
+            attn,
+            hidden_states,
+            encoder_hidden_states,
+            text_attn_mask=text_attn_mask,
+            image_rotary_emb=image_rotary_emb,
         )
 
 
