@@ -61,6 +61,7 @@ def _family_layers(data: Mapping[str, Any]) -> list[Layer]:
 def family_defaults(facts: FamilyFacts) -> dict[str, Any]:
     """Key path -> default of this family."""
     values = {
+        "compute.precision.dtype": "fp32" if facts.fp32_weights else None,
         "data.defaults.resolution": f"{facts.default_resolution}px2",
         "noise.sampling": facts.sigma_sampling,
         "noise.shift": facts.shift,
