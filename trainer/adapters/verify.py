@@ -34,6 +34,7 @@ from trainer.adapters.layouts import (
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
+from trainer.models.parts.diffusers_classes import quiet
 
 SECOND = "reread"
 TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e-2
@@ -109,13 +110,10 @@ def verify_output(
 @contextmanager
 def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     """Within the block the denoiser acts with the adapter of the file instead of `active`."""
-    from diffusers.utils import logging
-
     pipeline = family.pipeline()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it would warn of the text encoders that are not there
     try:
-        with torch.random.fork_rng(), warnings.catch_warnings():
+        # it would warn of the text encoders that are not there
+        with quiet(), torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if hasattr(pipeline, "load_lora_weights"):
                 _load(pipeline, path, family)
@@ -124,7 +122,6 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
-        logging.set_verbosity(verbosity)
         if SECOND in family.denoiser.peft_config:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

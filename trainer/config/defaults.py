@@ -70,6 +70,7 @@ def _usual_preset(data: Mapping[str, Any], facts: FamilyFacts) -> list[str]:
 def family_defaults(facts: FamilyFacts) -> dict[str, Any]:
     """Key path -> default of this family."""
     values = {
+        "compute.precision.dtype": "fp32" if facts.fp32_weights else None,
         "data.defaults.resolution": f"{facts.default_resolution}px2",
         "noise.sampling": facts.sigma_sampling,
         "noise.shift": facts.shift,
