@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
     "pixart": "trainer.models.pixart:PixArt",
+    "qwen_image": "trainer.models.qwen_image:QwenImage",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from trainer.catalog import load as load_dotted
-from trainer.catalog.facts import FamilyFacts, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Packing, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models.parts.adaptable import adaptable
@@ -100,13 +100,17 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    levels = _vae_config(source).get("block_out_channels")
+    config = _vae_config(source)
+    if "temperal_downsample" in config:  # one entry for each level that halves the picture
+        return 2 ** len(config["temperal_downsample"])
+    levels = config.get("block_out_channels")
     return 2 ** (len(levels) - 1) if levels else None
 
 
 def latent_channels(source: Source) -> int | None:
     """Channels of the autoencoder's latents; None where its configuration does not say."""
-    return _vae_config(source).get("latent_channels")
+    config = _vae_config(source)
+    return config.get("latent_channels") or config.get("z_dim")
 
 
 def _vae_config(source: Source) -> dict[str, Any]:
@@ -185,13 +189,23 @@ def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | No
             place, f"its {key} is {config.get(key)!r}", f"{family} has {expected[key]!r} there"
         )
     inputs, outputs = config.get("in_channels", 0), config.get("out_channels")
-    halves = 2 if facts and facts.learned_variance else 1
-    if outputs is not None and outputs not in (inputs, halves * inputs):
+    if outputs is not None and outputs not in (inputs, *_other_outputs(inputs, facts)):
         raise wrong_model(
             place,
             f"it takes {inputs} channels and gives {outputs}",
             "inpainting, fill and control checkpoints need inputs that this task does not have",
         )
+
+
+def _other_outputs(inputs: int, facts: FamilyFacts | None) -> list[int]:
+    """Output channels that a family has beside as many as inputs: with a variance, or counted
+    before packing."""
+    found = []
+    if facts and facts.learned_variance:
+        found.append(2 * inputs)
+    if facts and facts.packing is Packing.TWO_BY_TWO:
+        found.append(inputs // 4)
+    return found
 
 
 def unlike(config: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

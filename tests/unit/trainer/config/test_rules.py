@@ -70,7 +70,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
     "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],
-    "CFG018": [("model.max_tokens = 513", "model.max_tokens = 512")],
+    "CFG018": [
+        ("model.max_tokens = 513", "model.max_tokens = 512"),
+        ("model.max_tokens = 1000", "model.family = 'qwen_image'; model.max_tokens = 1000"),
+    ],
     "CFG019": [
         (
             "optimizer.name = 'adamw_bf16'; compute.precision.dtype = 'fp32'",
