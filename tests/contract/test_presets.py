@@ -30,6 +30,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sd3 large": 8.06e9,
     "pixart": 0.91e9,
     "qwen_image": 20.43e9,
+    "longcat_image": 6.27e9,
 }
 
 

@@ -43,7 +43,6 @@ def qwen_vl() -> Any:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     width = {"hidden_size": 16, "intermediate_size": 16}
-    vocab = 700
     text = {
         **width,
         "num_hidden_layers": 2,
@@ -51,7 +50,9 @@ def qwen_vl() -> Any:
         "num_key_value_heads": 2,
         "rope_scaling": {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
         "rope_theta": 1e6,
-        "vocab_size": vocab,
+        "vocab_size": 700,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
     }
     vision = {
         **width,
@@ -62,7 +63,7 @@ def qwen_vl() -> Any:
         "window_size": 112,
         "fullatt_block_indexes": [1],
     }
-    ids = {
+    ids: dict[str, Any] = {
         f"{name}_token_id": SPECIAL.index(f"<|{token}|>")
         for name, token in {
             "vision_start": "vision_start",

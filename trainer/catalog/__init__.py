@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
+    "longcat_image": "trainer.models.longcat_image:LongCatImage",
     "pixart": "trainer.models.pixart:PixArt",
     "qwen_image": "trainer.models.qwen_image:QwenImage",
     "sd1x": "trainer.models.sd1x:SD1X",

@@ -8,7 +8,7 @@ error that names it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -140,7 +140,7 @@ def _component(
     _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])
-        if not hasattr(cls, "from_single_file"):
+        if not _converted(cls):
             return _from_own_names(cls, place, dtype)
 
         def load_file() -> Any:
@@ -156,6 +156,14 @@ def _component(
 
     module, info = attempt(str(place.folder), place.where, load_folder)
     return _complete(module, info["missing_keys"], place)
+
+
+def _converted(cls: Any) -> bool:
+    """Whether diffusers reads single files of this class. Some that have `from_single_file` have
+    no conversion behind it and refuse."""
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+
+    return cls.__name__ in SINGLE_FILE_LOADABLE_CLASSES
 
 
 def _from_own_names(cls: Any, place: Place, dtype: torch.dtype) -> nn.Module:
@@ -189,7 +197,7 @@ def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | No
             place, f"its {key} is {config.get(key)!r}", f"{family} has {expected[key]!r} there"
         )
     inputs, outputs = config.get("in_channels", 0), config.get("out_channels")
-    if outputs is not None and outputs not in (inputs, *_other_outputs(inputs, facts)):
+    if outputs is not None and outputs not in (inputs, *_other_outputs(config, facts)):
         raise wrong_model(
             place,
             f"it takes {inputs} channels and gives {outputs}",
@@ -197,15 +205,14 @@ def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | No
         )
 
 
-def _other_outputs(inputs: int, facts: FamilyFacts | None) -> list[int]:
+def _other_outputs(config: Mapping[str, Any], facts: FamilyFacts | None) -> Iterator[int]:
     """Output channels that a family has beside as many as inputs: with a variance, or counted
-    before packing."""
-    found = []
+    before they are packed."""
+    inputs, patch = config.get("in_channels", 0), config.get("patch_size")
     if facts and facts.learned_variance:
-        found.append(2 * inputs)
-    if facts and facts.packing is Packing.TWO_BY_TWO:
-        found.append(inputs // 4)
-    return found
+        yield 2 * inputs
+    if facts and facts.packing is Packing.TWO_BY_TWO and isinstance(patch, int):
+        yield inputs // patch**2
 
 
 def unlike(config: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

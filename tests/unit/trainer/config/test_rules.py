@@ -69,7 +69,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
-    "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],
+    "CFG017": [
+        (f"{XL}; model.max_tokens = 77", "model.max_tokens = 77"),
+        ("model.family = 'longcat_image'; model.max_tokens = 512", "model.max_tokens = 512"),
+    ],
     "CFG018": [
         ("model.max_tokens = 513", "model.max_tokens = 512"),
         ("model.max_tokens = 1000", "model.family = 'qwen_image'; model.max_tokens = 1000"),
