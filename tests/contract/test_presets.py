@@ -31,6 +31,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "pixart": 0.91e9,
     "qwen_image": 20.43e9,
     "longcat_image": 6.27e9,
+    "kandinsky5_image": 6.02e9,
 }
 
 

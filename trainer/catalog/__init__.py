@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
+    "kandinsky5_image": "trainer.models.kandinsky5_image:Kandinsky5Image",
     "longcat_image": "trainer.models.longcat_image:LongCatImage",
     "pixart": "trainer.models.pixart:PixArt",
     "qwen_image": "trainer.models.qwen_image:QwenImage",

@@ -74,6 +74,7 @@ class FamilyFacts:
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False
     pixel_multiple: int = 64
+    max_side: int | None = None  # pixels: the denoiser knows no positions beyond
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation
     validation_steps: int = 28

@@ -25,6 +25,7 @@ from trainer.config.rules import (
     model,
     noise,
     optimizer,
+    sides,
     sources,
     validation,
 )
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     *data.RULES,
     *kinds.RULES,
     *geometry.RULES,
+    *sides.RULES,
     *captions.RULES,
     *mixing.RULES,
     *media.RULES,

@@ -14,6 +14,8 @@ from trainer.findings import CODES, Finding
 
 SD2 = "model.family = 'sd2x'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
+KANDINSKY = "model.family = 'kandinsky5_image'"
+LARGE = "data.defaults.resolution = '1280px2'"
 FULL = "model.mode = 'full'"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
@@ -54,6 +56,9 @@ def _one(more: str, *others: str) -> str:
 def _large(above: str, to: str) -> str:
     return _one(f"downsample={{above='{above}', to='{to}'}}")
 
+
+WIDE = _one("resolution = '1280px2', max_aspect = 2.0")
+NEITHER = _one("resolution = '1280px2', min_aspect = 0.5, max_aspect = 2.0")
 
 # code -> (lines that break the rule, lines that do not)
 CASES: dict[str, list[tuple[str, str]]] = {
@@ -530,6 +535,29 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("data.datasets = [{id='a', path='none'}]", "data.datasets = [{id='a', path='a'}]"),
         ("data.datasets = [{id='a', path='base.ckpt'}]", "data.datasets = [{id='a', path='b'}]"),
         (f"{PROMPT}; eval.style_reference = 'none'", f"{PROMPT}; eval.style_reference = 'a'"),
+    ],
+    "CFG240": [
+        (f"{KANDINSKY}; data.defaults.resolution = '1088px2'", f"{KANDINSKY}"),
+        (
+            f"{KANDINSKY}; data.defaults.resolution = '1024px'",
+            "data.defaults.resolution = '1024px'",
+        ),
+        (
+            f"{KANDINSKY}; {WIDE}",
+            f"{KANDINSKY}; {NEITHER}",
+        ),
+        (
+            f"{KANDINSKY}; {CROP}.aspect = 'closest'; {CROP}.aspects = [0.25, 1.0]; {LARGE}",
+            f"{KANDINSKY}; {CROP}.aspect = 'closest'; {CROP}.aspects = [0.5, 1.0]; {LARGE}",
+        ),
+        (
+            f"{KANDINSKY}; {CROP}.aspect = 'square'; data.defaults.resolution = '2064px2'",
+            f"{KANDINSKY}; {CROP}.aspect = 'square'; {LARGE}",
+        ),
+        (
+            f"{KANDINSKY}; {PROMPT}; validation.resolution = '2064px'",
+            f"{KANDINSKY}; {PROMPT}; validation.resolution = '2048px'",
+        ),
     ],
 }
 CASES |= partner_cases.CASES
