@@ -254,6 +254,8 @@ CODES: dict[str, str] = {
     "CFG270": "DyLoRA's blocks do not divide a rank.",
     "CFG271": "A pattern of module names is no regular expression.",
     "CFG272": "DoRA's row lengths are kept in bf16.",
+    "CFG240": "A picture may become longer than the positions that the denoiser of this family "
+    "knows, and a step on it would fail.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -37,6 +37,9 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "hidream": 17.11e9,
     "stable_cascade": 3.589e9,
     "stable_cascade stage-c-lite": 1.031e9,
+    "qwen_image": 20.43e9,
+    "longcat_image": 6.27e9,
+    "kandinsky5_image": 6.02e9,
 }
 
 

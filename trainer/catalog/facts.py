@@ -99,6 +99,7 @@ class FamilyFacts:
     vae_file: str | None = None  # its one file, where diffusers has no class for it
     fp32_weights: bool = False  # the base may not be kept in a lower precision
     pixel_multiple: int = 64
+    max_side: int | None = None  # pixels: the denoiser knows no positions beyond
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation
     validation_steps: int = 28
