@@ -43,7 +43,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m trainer.config.docs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 clean:
 	rm -rf $(VENV) build dist demo-out *.egg-info

@@ -10,8 +10,25 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.conformance import checks_of, results, table
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.user_properties.extend(("conformance", found) for found in checks_of(item))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of families and checks, when any were run."""
+    stats = terminalreporter.stats
+    found = results(r for name in ("passed", "failed", "skipped") for r in stats.get(name, ()))
+    if found:
+        terminalreporter.section("families")
+        for line in table(found):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

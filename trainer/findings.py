@@ -241,6 +241,21 @@ CODES: dict[str, str] = {
     "CFG232": "The decoder that draws validation pictures is not there, so none are drawn.",
     "CFG233": "Two weightings of the noise levels are set, of which one takes the other's place.",
     "CFG234": "A choice about the spread of latents is made for an encoder that has none.",
+    "CFG260": "LyCORIS settings are given for a plain LoRA.",
+    "CFG261": "A setting belongs to another LyCORIS algorithm than the one that is used.",
+    "CFG262": "LoKr keeps both factors whole, so that a setting about its rank has no effect.",
+    "CFG263": "A setting that only plain LoRA has is given for a LyCORIS adapter.",
+    "CFG264": "The file layout cannot hold this kind of adapter.",
+    "CFG265": "DoRA was combined with a start that is no plain one.",
+    "CFG266": "The orthogonal start was asked of an odd rank.",
+    "CFG267": "LoRA+ was combined with an optimiser that has one step size for all weights.",
+    "CFG268": "The learning rate ratio of LoRA+ is unusual.",
+    "CFG269": "LoKr's start from noise was asked without whole factors.",
+    "CFG270": "DyLoRA's blocks do not divide a rank.",
+    "CFG271": "A pattern of module names is no regular expression.",
+    "CFG272": "DoRA's row lengths are kept in bf16.",
+    "CFG240": "A picture may become longer than the positions that the denoiser of this family "
+    "knows, and a step on it would fail.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -386,6 +401,10 @@ CODES: dict[str, str] = {
     "moved aside and is not to be used; the training state is intact.",
     "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
     "nothing.",
+    "LOR010": "A pattern in adapter.ranks, adapter.alphas or adapter.exclude means no module that "
+    "is adapted.",
+    "LOR011": "No module of the model has a class of the names that the LyCORIS adapter targets.",
+    "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; a layer's do not.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",

@@ -89,6 +89,22 @@ def clip(hidden: int = 32, *, projection: bool = False) -> Any:
     return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config)
 
 
+def clip_vision(projection: int = 32) -> Any:
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32,
+            projection_dim=projection,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=32,
+            intermediate_size=37,
+            patch_size=8,
+        )
+    )
+
+
 def t5(width: int = 32) -> Any:
     from transformers import T5Config, T5EncoderModel
 

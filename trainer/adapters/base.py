@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -29,6 +29,18 @@ class Trainable(Protocol):
     """Trained weights: named parameters, exact state, files for use."""
 
     def parameters(self) -> dict[str, Parameter]: ...
+
+    def groups(self) -> list[dict[str, Any]]:
+        """All parameters as optimiser groups; `lr_factor` multiplies the rate of a group."""
+        ...
+
+    def traits(self) -> str:
+        """What else than names and shapes a run must share with the one it continues."""
+        ...
+
+    def prepare(self, step: int) -> None:
+        """Called before each optimiser step: what is drawn in it depends on its number alone."""
+        ...
 
     def state_dict(self) -> dict[str, Tensor]: ...
 
@@ -57,7 +69,7 @@ class Trainable(Protocol):
         ...
 
 
-def copy_into(parameters: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
+def copy_into(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Overwrite parameters in place; names and shapes must agree."""
     assert parameters.keys() == tensors.keys(), "checkpoint and model have other parameters"
     for name, parameter in parameters.items():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 
 from trainer.adapters.base import Trainable
 from trainer.adapters.full import FullRank
 from trainer.adapters.lora import LoRA
+from trainer.adapters.lycoris.adapter import LyCORIS
 from trainer.config.schema.root import JobConfig
+from trainer.errors import ConfigError
+from trainer.findings import finding
 from trainer.models.base import Family
 
 
@@ -15,5 +20,15 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
     """Attach what is trained to the loaded denoiser; `dtype` is that of the trained weights."""
     if config.model.mode == "full":
         return FullRank(family, dtype=dtype)
+    if config.adapter.kind == "lycoris" and find_spec("lycoris") is None:
+        raise ConfigError(
+            finding(
+                "RUN013",
+                "adapter.kind lycoris needs the package lycoris-lora",
+                where="adapter.kind",
+                fix="pip install 'simpletuner-terminal[train]'",
+            )
+        )
+    kind = LyCORIS if config.adapter.kind == "lycoris" else LoRA
     seed, title = config.job.seed, config.job.name
-    return LoRA(config.adapter, family, seed=seed, dtype=dtype, title=title)
+    return kind(config.adapter, family, seed=seed, dtype=dtype, title=title)

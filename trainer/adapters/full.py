@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -28,6 +29,15 @@ class FullRank:
 
     def parameters(self) -> dict[str, Parameter]:
         return self._parameters
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self._parameters.values())}]
+
+    def traits(self) -> str:
+        return "full"
+
+    def prepare(self, step: int) -> None:
+        """Nothing changes from step to step."""
 
     def state_dict(self) -> dict[str, Tensor]:
         return {name: p.detach() for name, p in self._parameters.items()}

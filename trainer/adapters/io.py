@@ -72,18 +72,25 @@ def write_comfyui(
     return path
 
 
-def header_notes(facts: FamilyFacts, title: str, step: int) -> dict[str, str]:
+def header_notes(
+    facts: FamilyFacts, title: str, step: int, *, kind: str = "lora"
+) -> dict[str, str]:
     """What other programs show of a file (sai_model_spec 1.0.0); no date, so equal runs agree."""
     return {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": f"{facts.architecture}/lora",
+        "modelspec.architecture": f"{facts.architecture}/{kind}",
         "modelspec.implementation": "diffusers",
         "modelspec.title": title,
         "modelspec.resolution": f"{facts.default_resolution}x{facts.default_resolution}",
         "family": facts.key,
         "step": str(step),
     }
+
+
+def file_stem(title: str, facts: FamilyFacts) -> str:
+    """A file name from the job's name, or the family's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.") or facts.key
 
 
 def order_header(path: Path) -> None:
@@ -143,3 +150,20 @@ def _exception(patterns: Mapping[str, float], module: str, default: float) -> fl
         if re.match(rf"(.*\.)?({pattern})$", module):
             return value
     return default
+
+
+def check_fit(path: Path, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise when an adapter file does not have exactly the tensors of this adapter."""
+    missing, unknown = wanted.keys() - given.keys(), given.keys() - wanted.keys()
+    shapes = [n for n in wanted.keys() & given.keys() if wanted[n].shape != given[n].shape]
+    if missing or unknown or shapes:
+        first = min([*missing, *unknown, *shapes])
+        raise DataError(
+            finding(
+                "LOR004",
+                f"the adapter does not fit: {len(missing)} tensors missing, {len(unknown)} "
+                f"unknown, {len(shapes)} of other shape, first {first}",
+                where=str(path),
+                fix="use the same rank, targets and kind as the file was made with",
+            )
+        )

@@ -1,14 +1,16 @@
 """Names of adapter tensors in the file layouts people load (families.md §7).
 
-Canonical names are PEFT's without prefix: `<module>.lora_A.weight` and `.lora_B.weight`, with one
-alpha per module kept beside them. Layouts:
+Canonical names are PEFT's without prefix: `<module>.lora_A.weight` and `.lora_B.weight`, DoRA's
+`.lora_magnitude_vector`, with one alpha per module kept beside them. Layouts:
 
 * diffusers: `<component>.<module>.lora_A.weight`; alpha in the metadata.
 * comfyui for transformers whose diffusers names ComfyUI knows: the same plus `<…>.alpha` tensors.
   Where it calls some modules otherwise, a table of the family turns parts of their names.
 * comfyui for UNets: `lora_unet_<module_with_underscores>.lora_down.weight`, `.lora_up`, `.alpha`.
+* lycoris: the same behind `lycoris_`; its other algorithms are read by `adapters/lycoris`.
 
-Converting never drops a tensor: an unknown key is an error that names it.
+ComfyUI and LyCORIS call the magnitude `dora_scale` and keep its rows first. Converting never drops
+a tensor: an unknown key is an error that names it.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from torch import Tensor
 from trainer.errors import DataError
 from trainer.findings import finding
 
-KOHYA_UNET = "lora_unet_"
+KOHYA_UNET, LYCORIS = "lora_unet_", "lycoris_"
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+MAGNITUDE, DORA_SCALE = ".lora_magnitude_vector", ".dora_scale"
 PREFIXES = ("transformer.", "unet.", "prior.", "diffusion_model.", "base_model.model.")
 Renames = Sequence[tuple[str, str]]
 
@@ -39,6 +42,10 @@ class AdapterTensors:
     def modules(self) -> list[str]:
         return [name.removesuffix(DOWN) for name in self.tensors if name.endswith(DOWN)]
 
+    @property
+    def is_dora(self) -> bool:
+        return any(name.endswith(MAGNITUDE) for name in self.tensors)
+
     def rank(self, module: str) -> int:
         return self.tensors[module + DOWN].shape[0]
 
@@ -50,12 +57,21 @@ def to_diffusers(adapter: AdapterTensors, component: str) -> dict[str, Tensor]:
 def to_comfyui(adapter: AdapterTensors, component: str, renames: Renames = ()) -> dict[str, Tensor]:
     if component == "unet":
         return _to_kohya(adapter)
-    named = to_diffusers(adapter, component)
+    named = {
+        f"{component}.{name}": t
+        for name, t in adapter.tensors.items()
+        if not name.endswith(MAGNITUDE)
+    }
     alphas = {
         f"{component}.{module}.alpha": torch.tensor(alpha)
         for module, alpha in adapter.alphas.items()
     }
-    return {renamed(key, renames): tensor for key, tensor in (named | alphas).items()}
+    scales = {
+        f"{component}.{module}{DORA_SCALE}": dora_scale(adapter.tensors[module + MAGNITUDE])
+        for module in adapter.modules
+        if module + MAGNITUDE in adapter.tensors
+    }
+    return {renamed(key, renames): tensor for key, tensor in (named | alphas | scales).items()}
 
 
 def renamed(name: str, renames: Renames) -> str:
@@ -63,6 +79,14 @@ def renamed(name: str, renames: Renames) -> str:
     for ours, theirs in renames:
         name = name.replace(ours, theirs)
     return name
+
+
+def dora_scale(magnitude: Tensor) -> Tensor:
+    """PEFT's magnitude, [outputs] or [1, outputs, 1, 1], with the outputs first as others have it;
+    the same turns it back."""
+    if magnitude.ndim == 1:
+        return magnitude[:, None]
+    return magnitude.flatten() if magnitude.ndim == 2 else magnitude.transpose(0, 1)
 
 
 def scaled_in(adapter: AdapterTensors) -> AdapterTensors:
@@ -82,12 +106,16 @@ def _to_kohya(adapter: AdapterTensors) -> dict[str, Tensor]:
         out[f"{flat}.lora_down.weight"] = adapter.tensors[module + DOWN]
         out[f"{flat}.lora_up.weight"] = adapter.tensors[module + UP]
         out[f"{flat}.alpha"] = torch.tensor(adapter.alphas[module])
+        if module + MAGNITUDE in adapter.tensors:
+            out[flat + DORA_SCALE] = dora_scale(adapter.tensors[module + MAGNITUDE])
     return out
 
 
 def detect(keys: Iterable[str]) -> str:
-    """Layout of a file from its keys: diffusers, comfyui or kohya-unet."""
+    """Layout of a file from its keys: diffusers, comfyui, kohya-unet or lycoris."""
     names = list(keys)
+    if any(name.startswith(LYCORIS) for name in names):
+        return "lycoris"
     if any(name.startswith(KOHYA_UNET) for name in names):
         return "kohya-unet"
     if any(name.endswith(".alpha") or name.startswith("diffusion_model.") for name in names):
@@ -103,9 +131,10 @@ def from_file(
 ) -> AdapterTensors:
     """Read any of the layouts; `modules` are the model's module names, to undo underscores and
     the `renames` of its family."""
-    if detect(tensors) == "kohya-unet":
-        return _from_kohya(tensors, modules)
-    endings = (DOWN, UP, ".alpha")
+    layout = detect(tensors)
+    if layout in ("kohya-unet", "lycoris"):
+        return _from_flat(tensors, modules, KOHYA_UNET if layout == "kohya-unet" else LYCORIS)
+    endings = (DOWN, UP, ".alpha", DORA_SCALE)
     ours = {renamed(m, renames) + e: m + e for m in modules for e in endings if renames}
     out: dict[str, Tensor] = {}
     found: dict[str, float] = {}
@@ -114,7 +143,9 @@ def from_file(
         name = ours.get(name, name)
         if name.endswith(".alpha"):
             found[name.removesuffix(".alpha")] = float(tensor)
-        elif name.endswith((DOWN, UP)):
+        elif name.endswith(DORA_SCALE):
+            out[name.removesuffix(DORA_SCALE) + MAGNITUDE] = dora_scale(tensor)
+        elif name.endswith((DOWN, UP, MAGNITUDE)):
             out[name] = tensor
         else:
             raise _unknown(key)
@@ -136,19 +167,29 @@ def _without_prefix(key: str) -> str:
     return key
 
 
-def _from_kohya(tensors: Mapping[str, Tensor], modules: Iterable[str]) -> AdapterTensors:
-    flat = {KOHYA_UNET + m.replace(".", "_"): m for m in modules}
+def _from_flat(
+    tensors: Mapping[str, Tensor], modules: Iterable[str], prefix: str
+) -> AdapterTensors:
+    """Names with underscores; which module one means is found among `modules`."""
+    flat = {prefix + m.replace(".", "_"): m for m in modules}
     out: dict[str, Tensor] = {}
     alphas: dict[str, float] = {}
     for key, tensor in tensors.items():
         head, _, tail = key.partition(".")
         module = flat.get(head)
-        if module is None or tail not in ("lora_down.weight", "lora_up.weight", "alpha"):
+        if module is None:
             raise _unknown(key)
-        if tail == "alpha":
-            alphas[module] = float(tensor)
-        else:
-            out[module + (DOWN if "down" in tail else UP)] = tensor
+        match tail:
+            case "alpha":
+                alphas[module] = float(tensor)
+            case "lora_down.weight":
+                out[module + DOWN] = tensor
+            case "lora_up.weight":
+                out[module + UP] = tensor
+            case "dora_scale":
+                out[module + MAGNITUDE] = dora_scale(tensor)
+            case _:
+                raise _unknown(key)
     named = [n.removesuffix(DOWN) for n in out if n.endswith(DOWN)]
     return AdapterTensors(out, _all_alphas(out, named, alphas))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor
 from trainer.adapters import plain
 from trainer.adapters.io import read_adapter, read_file
 from trainer.adapters.layouts import (
+    DORA_SCALE,
     UP,
     AdapterTensors,
     Renames,
@@ -33,6 +34,7 @@ from trainer.adapters.layouts import (
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
+from trainer.models.parts.diffusers_classes import quiet
 
 SECOND = "reread"
 TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e-2
@@ -108,13 +110,10 @@ def verify_output(
 @contextmanager
 def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     """Within the block the denoiser acts with the adapter of the file instead of `active`."""
-    from diffusers.utils import logging
-
     pipeline = family.pipeline()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it would warn of the text encoders that are not there
     try:
-        with torch.random.fork_rng(), warnings.catch_warnings():
+        # it would warn of the text encoders that are not there
+        with quiet(), torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if hasattr(pipeline, "load_lora_weights"):
                 _load(pipeline, path, family)
@@ -123,7 +122,6 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
-        logging.set_verbosity(verbosity)
         if SECOND in family.denoiser.peft_config:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -132,15 +130,29 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
 
 
 def _load(pipeline: Any, path: Path, family: Family) -> None:
-    """As users do; a file with alpha tensors, where diffusers knows none, by our own key table."""
+    """As users do; where diffusers would leave something out, by our own key table."""
     tensors, _ = read_file(path)
-    if family.facts.diffusers_reads_alpha or detect(tensors) != "comfyui":
+    if _understood(tensors, family):
         pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
         return
     modules = [name for name, _ in family.denoiser.named_modules()]
     adapter = scaled_in(from_file(tensors, modules, {}, family.facts.comfyui_names))
     named = to_diffusers(adapter, family.facts.denoiser_slot)
     pipeline.load_lora_weights(named, adapter_name=SECOND)
+
+
+def _understood(tensors: Mapping[str, Tensor], family: Family) -> bool:
+    """Whether diffusers reads all of a file.
+
+    It drops DoRA's scales from ComfyUI files with a warning, of UNets it takes one alpha for all
+    modules, and some families' loaders know no alpha tensors.
+    """
+    if any(key.endswith(DORA_SCALE) for key in tensors):
+        return False
+    alphas = {float(value) for key, value in tensors.items() if key.endswith(".alpha")}
+    if detect(tensors) == "kohya-unet":
+        return len(alphas) <= 1
+    return family.facts.diffusers_reads_alpha or not alphas
 
 
 def _other(path: Path, what: str) -> Finding:

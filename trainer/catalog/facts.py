@@ -24,6 +24,10 @@ class Packing(StrEnum):
     TWO_BY_TWO = "two_by_two"
 
 
+# Class names in whose modules LyCORIS adapts all layers; fits most families (families.md §7).
+USUAL_LYCORIS = {"attention": ("*Attention",), "attention+ffs": ("*Attention", "*FeedForward")}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
     """One published checkpoint of a family."""
@@ -95,6 +99,7 @@ class FamilyFacts:
     vae_file: str | None = None  # its one file, where diffusers has no class for it
     fp32_weights: bool = False  # the base may not be kept in a lower precision
     pixel_multiple: int = 64
+    max_side: int | None = None  # pixels: the denoiser knows no positions beyond
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation
     validation_steps: int = 28
@@ -103,6 +108,7 @@ class FamilyFacts:
     sigma_warp: str | None = None  # what follows the sigmoid density; see trainer.objective.flow
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    lycoris_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # preset -> classes
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
@@ -118,3 +124,14 @@ class FamilyFacts:
     def sample_multiple(self) -> int:
         """Sides of drawn pictures: at least two latent pixels a step, and a whole number."""
         return max(self.whole_pixels, int(2 * self.spatial_factor))
+
+    @property
+    def lycoris_presets(self) -> dict[str, tuple[str, ...]]:
+        """Preset -> class names of modules; `*` stands for anything."""
+        return self.lycoris_targets or USUAL_LYCORIS
+
+    @property
+    def default_lycoris(self) -> str:
+        """Attention and feed-forward layers where there is such a preset, else the first."""
+        presets = self.lycoris_presets
+        return "attention+ffs" if "attention+ffs" in presets else next(iter(presets))

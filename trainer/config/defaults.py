@@ -45,8 +45,8 @@ def _family_layers(data: Mapping[str, Any]) -> list[Layer]:
         return []
     facts = catalog.family_facts(family)
     layers = [_layer(family_defaults(facts), family)]
-    if chosen(data, "model.mode") == "adapter" and not value_at(data, "adapter.targets"):
-        layers.append(_layer({"adapter.preset": facts.default_targets}, family))
+    if chosen(data, "model.mode") == "adapter":
+        layers += [_layer({"adapter.preset": p}, family) for p in _usual_preset(data, facts)]
     flavour = value_at(data, "model.flavour")
     if flavour is None and value_at(data, "model.path") is None:
         flavour = facts.default_flavour
@@ -58,9 +58,19 @@ def _family_layers(data: Mapping[str, Any]) -> list[Layer]:
     return layers
 
 
+def _usual_preset(data: Mapping[str, Any], facts: FamilyFacts) -> list[str]:
+    """The family's set of targets for this kind of adapter; none where the user names targets."""
+    lycoris = chosen(data, "adapter.kind") == "lycoris"
+    named = ["adapter.targets", *(["adapter.lycoris.modules"] if lycoris else [])]
+    if any(value_at(data, key) for key in named):
+        return []
+    return [facts.default_lycoris if lycoris else facts.default_targets]
+
+
 def family_defaults(facts: FamilyFacts) -> dict[str, Any]:
     """Key path -> default of this family."""
     values = {
+        "compute.precision.dtype": "fp32" if facts.fp32_weights else None,
         "data.defaults.resolution": f"{facts.default_resolution}px2",
         "noise.sampling": facts.sigma_sampling,
         "noise.shift": facts.shift,

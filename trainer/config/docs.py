@@ -6,16 +6,14 @@ Run with `python -m trainer.config.docs`; a test fails when a page is stale.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer import catalog
 from trainer.config.aliases import ALIASES
 from trainer.config.docstrings import field_docs
 from trainer.config.explain import Explanation, explain
 from trainer.config.keys import Key, leaf_keys
-from trainer.config.presets import family_note
 from trainer.config.schema.root import JobConfig
 from trainer.findings import CODES
 
@@ -40,7 +38,7 @@ def options_page() -> str:
     for name, doc in field_docs(JobConfig).items():
         rows = [k for p, k in leaf_keys().items() if p.startswith(f"{name}.")]
         parts.append(f"\n## {name}\n\n{doc}\n\n{_table(rows)}")
-    parts += ["\n## Families\n", *_families(), "\n## Names used by other trainers\n\n", _aliases()]
+    parts += ["\n## Names used by other trainers\n\n", _aliases()]
     return "".join(parts)
 
 
@@ -73,17 +71,6 @@ def _default(about: Explanation) -> str:
 
 def _value(value: Any) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)}`"
-
-
-def _families() -> Iterator[str]:
-    for family in sorted(catalog.FAMILIES):
-        facts, note = catalog.family_facts(family), family_note(family)
-        yield f"\n### {family}: {note.name}\n\n{note.needs} Licence: {note.licence}.\n\n"
-        yield "| Flavour | Weights | Licence |\n|---|---|---|\n"
-        for name, flavour in facts.flavours.items():
-            yield f"| `{name}` | `{flavour.repo}` | {flavour.licence} |\n"
-        yield "\nTarget presets of adapters: "
-        yield ", ".join(f"`{name}`" for name in facts.lora_targets) + ".\n"
 
 
 def _aliases() -> str:

@@ -50,7 +50,7 @@ def assemble(
     named = trainable.parameters()
     parameters = list(named.values())
     total = total_steps(config, prepared)
-    optimizer = build_optimizer(config.optimizer, config.model.mode, parameters)
+    optimizer = build_optimizer(config.optimizer, config.model.mode, trainable.groups())
     rate = learning_rate(config.optimizer, config.model.mode)
     ema = None
     if config.ema.enabled:

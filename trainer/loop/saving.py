@@ -34,6 +34,7 @@ def identity(parts: Parts) -> dict[str, Any]:
         "mode": config.model.mode,
         "denoiser": parts.family.identity("denoiser"),
         "trainable": shapes_digest(parts.trainable.state_dict()),
+        "adapter": parts.trainable.traits(),
         "dataset": parts.prepared.plan_train.plan_hash,
         "seed": config.job.seed,
         "batch_size": config.train.batch_size,

@@ -44,6 +44,7 @@ def optimiser_step(parts: Parts, batches: Iterator[Batch], step: int) -> StepSca
     config = parts.config
     if config.adapter.dropout:  # the only draw inside a module: pin it to the step
         torch.manual_seed(stream_seed(config.job.seed, step, 0, "dropout"))
+    parts.trainable.prepare(step)
     lr = parts.schedule.apply(parts.optimizer, step)
     losses: list[Tensor] = []
     prior_losses: list[Tensor] = []

@@ -236,13 +236,17 @@ class Family(ABC):
 
     # --- pixels ----------------------------------------------------------------------------
 
+    def latent_norm(self, vae: Any) -> tuple[Any, Any]:
+        """What raw latents are shifted by (down), then scaled by: numbers, or fp32 [C, 1, 1]."""
+        return vae.config.shift_factor or 0.0, vae.config.scaling_factor
+
     @torch.no_grad()
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Pixels [B, 3, H, W] in -1..1 to mean and standard deviation of the normalised latents,
         [B, C, h, w] each, fp32 on CPU; no deviation where the autoencoder has none."""
         vae: Any = self.modules["vae"]
         found = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist
-        shift, scale = vae.config.shift_factor or 0.0, vae.config.scaling_factor
+        shift, scale = self.latent_norm(vae)
         return (found.mean.float().cpu() - shift) * scale, found.std.float().cpu() * scale
 
     def encode_media(self, pixels: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -260,7 +264,8 @@ class Family(ABC):
     def decode(self, latents: Tensor) -> Tensor:
         """Inverse of `encode_media`: pixels in -1..1."""
         vae: Any = self.modules["vae"]
-        raw = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+        shift, scale = self.latent_norm(vae)
+        raw = latents / scale + shift
         return vae.decode(raw.to(self.device, vae.dtype), return_dict=False)[0]
 
     # --- training and sampling -------------------------------------------------------------

@@ -8,14 +8,14 @@ error that names it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from trainer.catalog import load as load_dotted
-from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, Packing, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models.parts.adaptable import adaptable
@@ -116,7 +116,9 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
     config = _vae_config(source)
-    levels = config.get("block_out_channels") or config.get("dim_mult")
+    if "temperal_downsample" in config:  # one entry for each level that halves the picture
+        return 2 ** len(config["temperal_downsample"])
+    levels = config.get("block_out_channels")
     return 2 ** (len(levels) - 1) if levels else None
 
 
@@ -154,7 +156,7 @@ def component(
     _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])
-        if not hasattr(cls, "from_single_file"):
+        if not _converted(cls):
             return _from_own_names(cls, place, dtype)
 
         def load_file() -> Any:
@@ -170,6 +172,14 @@ def component(
 
     module, info = attempt(str(place.folder), place.where, load_folder)
     return complete(module, info["missing_keys"], place)
+
+
+def _converted(cls: Any) -> bool:
+    """Whether diffusers reads single files of this class. Some that have `from_single_file` have
+    no conversion behind it and refuse."""
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+
+    return cls.__name__ in SINGLE_FILE_LOADABLE_CLASSES
 
 
 def _from_own_names(cls: Any, place: Place, dtype: torch.dtype) -> nn.Module:
@@ -203,13 +213,22 @@ def _check_class(place: Place, wanted: str, family: str, facts: FamilyFacts | No
             place, f"its {key} is {config.get(key)!r}", f"{family} has {expected[key]!r} there"
         )
     inputs, outputs = config.get("in_channels", 0), config.get("out_channels")
-    halves = 2 if facts and facts.learned_variance else 1
-    if outputs is not None and outputs not in (inputs, halves * inputs):
+    if outputs is not None and outputs not in (inputs, *_other_outputs(config, facts)):
         raise wrong_model(
             place,
             f"it takes {inputs} channels and gives {outputs}",
             "inpainting, fill and control checkpoints need inputs that this task does not have",
         )
+
+
+def _other_outputs(config: Mapping[str, Any], facts: FamilyFacts | None) -> Iterator[int]:
+    """Output channels that a family has beside as many as inputs: with a variance, or counted
+    before they are packed."""
+    inputs, patch = config.get("in_channels", 0), config.get("patch_size")
+    if facts and facts.learned_variance:
+        yield 2 * inputs
+    if facts and facts.packing is Packing.TWO_BY_TWO and isinstance(patch, int):
+        yield inputs // patch**2
 
 
 def unlike(config: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ from trainer.findings import finding
 from trainer.models import load
 from trainer.models.base import Family, ImageRequest, TextEntry, Which
 from trainer.models.condition import Condition
-from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.parts.diffusers_classes import diffusers_class, quiet, scheduler
 from trainer.models.parts.efficientnet import STRIDE, load_encoder
 from trainer.models.parts.two_stages import Dtyped, TwoStages
 from trainer.models.source import Place
@@ -77,12 +77,12 @@ class StableCascade(Family):
     def p2_gamma(self) -> float:
         return self.model.options.stable_cascade.p2_gamma
 
-    @property
-    def decoder_path(self) -> str:
-        """Folder or repository of the decoder: as configured, beside the model, or the public."""
+    def repository_of(self, name: str) -> str:
+        """Folder or hub id that has the file or folder `name`: the one configured, that of the
+        model where it is there, else the public one."""
         beside = Path(self.source.repository).expanduser()
         chosen = self.model.options.stable_cascade.decoder
-        return chosen or (str(beside) if (beside / "decoder").is_dir() else DECODER)
+        return chosen or (str(beside) if (beside / name).exists() else DECODER)
 
     @cached_property
     def encoder_file(self) -> Path:
@@ -91,7 +91,7 @@ class StableCascade(Family):
             return Path(chosen.path).expanduser()
         where = "model.components.vae.path" if chosen.path is not None else OPTION
         name = f"{chosen.subfolder}/{name}" if chosen.subfolder else name
-        place = chosen.path or self.decoder_path
+        place = chosen.path or self.repository_of(name)
         try:
             return self.source.file(name, place, where)
         except ConfigError as error:
@@ -144,13 +144,12 @@ class StableCascade(Family):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """What the decoder draws of the latents without a text; not an exact inverse."""
-        decoder = self.decoder_pipeline()
-        decoder.set_progress_bar_config(disable=True)
-        width = decoder.decoder.config.clip_text_pooled_in_channels
+        stages = self.pipeline()
+        stages.set_progress_bar_config(disable=True)
+        width = stages.second.decoder.config.clip_text_pooled_in_channels
         pooled = latents.new_zeros(len(latents), 1, width)
-        drawn = TwoStages(None, lambda: decoder).draw(
-            latents, pooled, output_type="pt", generator=torch.Generator().manual_seed(0)
-        )
+        generator = torch.Generator().manual_seed(0)
+        drawn = stages.draw(latents, pooled, output_type="pt", generator=generator)
         return drawn.images * 2 - 1
 
     # --- training --------------------------------------------------------------------------
@@ -167,12 +166,14 @@ class StableCascade(Family):
         )[0]
 
     def _picture_told(self, noisy: Tensor, condition: Condition) -> Tensor:
-        """CLIP embeddings [B, 1, D] of the pictures, zeros where none are told: the one place
-        where a condition's `image_embeds` [B, D] reach the model."""
-        embeds: Tensor | None = getattr(condition, "image_embeds", None)
-        if embeds is None:
+        """CLIP embeddings [B, 1, D] of the pictures, zeros where none are told."""
+        if condition.image_embeds is None:
             return noisy.new_zeros(len(noisy), 1, self.denoiser.config.clip_image_in_channels)
-        return embeds.unsqueeze(1)
+        return condition.image_embeds[:, None]
+
+    @property
+    def image_embeds_share(self) -> float:
+        return self.model.options.stable_cascade.image_embeds
 
     def probe_latents(self) -> tuple[int, int, int]:
         return (self.denoiser.config.in_channels, 4, 4)
@@ -187,17 +188,18 @@ class StableCascade(Family):
     # --- sampling --------------------------------------------------------------------------
 
     def pipeline(self) -> TwoStages:
-        prior = diffusers_class("StableCascadePriorPipeline")(
-            tokenizer=None,
-            text_encoder=Dtyped(self.denoiser_dtype),
-            prior=self.denoiser,
-            scheduler=scheduler(SCHEDULER, self.scheduler_config),
-        )
+        with quiet():
+            prior = diffusers_class("StableCascadePriorPipeline")(
+                tokenizer=None,
+                text_encoder=Dtyped(self.denoiser_dtype),
+                prior=self.denoiser,
+                scheduler=scheduler(SCHEDULER, self.scheduler_config),
+            )
         return TwoStages(prior, self.decoder_pipeline)
 
     def decoder_pipeline(self) -> Any:
         """Stages B and A, loaded at their first use; CFG232 when they cannot be had."""
-        place = self.decoder_path
+        place = self.repository_of("decoder")
         try:
             for slot, dotted in DRAWN_BY.items():
                 if slot not in self.modules:
@@ -214,13 +216,14 @@ class StableCascade(Family):
                     level="warn",
                 )
             ) from error
-        return diffusers_class("StableCascadeDecoderPipeline")(
-            decoder=self.modules["decoder"],
-            vqgan=self.modules["vqgan"],
-            tokenizer=None,
-            text_encoder=None,
-            scheduler=diffusers_class(SCHEDULER).from_pretrained(config.parent),
-        )
+        with quiet():
+            return diffusers_class("StableCascadeDecoderPipeline")(
+                decoder=self.modules["decoder"],
+                vqgan=self.modules["vqgan"],
+                tokenizer=None,
+                text_encoder=None,
+                scheduler=diffusers_class(SCHEDULER).from_pretrained(config.parent),
+            )
 
     def _drawn_by(self, slot: str, dotted: str, place: str) -> nn.Module:
         """It only draws, so half precision will do where it is fast."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from trainer import catalog
@@ -17,14 +16,14 @@ from trainer.optim.schedules import Schedule
 
 
 def build_optimizer(
-    config: OptimizerConfig, mode: str, parameters: Sequence[Parameter]
+    config: OptimizerConfig, mode: str, groups: Sequence[dict[str, Any]]
 ) -> Optimizer:
-    """One group over all trainable parameters."""
+    """Over groups of trainable parameters, each with its `params` and maybe an `lr_factor`."""
     entry = catalog.OPTIMIZERS[config.name]
     args: dict[str, Any] = entry.args | config.args.model_dump(exclude_none=True)
     try:
         return catalog.load(entry.path)(
-            [{"params": list(parameters)}], learning_rate(config, mode), args
+            [dict(group) for group in groups], learning_rate(config, mode), args
         )
     except ModuleNotFoundError as missing:
         raise ConfigError(

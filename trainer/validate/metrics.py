@@ -47,12 +47,13 @@ def gram_distance(pictures: Sequence[Tensor], reference: Sequence[Tensor]) -> fl
 def encoder_features(vae: Any, pixels: Tensor) -> list[Tensor]:
     """Outputs of the encoder's first convolution and of each of its levels."""
     seen: list[Tensor] = []
-    layers = [vae.encoder.conv_in, *vae.encoder.down_blocks]
+    encoder = getattr(vae, "encoder", vae)  # it may be nothing but an encoder
+    layers = getattr(vae, "style_layers", None) or [encoder.conv_in, *encoder.down_blocks]
     hooks = [layer.register_forward_hook(lambda _m, _i, out: seen.append(out)) for layer in layers]
     if vae.encoder.conv_in.weight.ndim == 5:  # an autoencoder of films
         pixels = pixels[:, :, None]
     try:
-        vae.encoder(pixels.to(vae.device, vae.dtype))
+        encoder(pixels.to(vae.device, vae.dtype))
     finally:
         for hook in hooks:
             hook.remove()

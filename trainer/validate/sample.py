@@ -6,9 +6,12 @@ They are written as they are finished; `meta.json` comes last and marks the set 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainer.data.drawings import Drawing
 from trainer.faults import point
@@ -32,7 +35,7 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     denoiser = parts.family.modules["denoiser"]
     denoiser.eval()
     try:
-        with torch.no_grad(), parts.weights_for_use():
+        with torch.no_grad(), parts.weights_for_use(), _listening(denoiser, session):
             entries = _sample_all(parts, session, step)
     except Aborted:
         return
@@ -46,7 +49,7 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
     config = parts.config.validation
     drawings = parts.prepared.drawings
     kinds = {drawing.picture is not None for drawing in drawings}
-    pipelines = {edit: _pipeline(parts, session, edit=edit) for edit in kinds}
+    pipelines = {edit: _pipeline(parts, edit=edit) for edit in kinds}
     entries: list[dict[str, Any]] = []
     for index, drawing in enumerate(drawings):
         prompt, pipeline = drawing.prompt, pipelines[drawing.picture is not None]
@@ -63,19 +66,29 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
     return entries
 
 
-def _pipeline(parts: Parts, session: Session, *, edit: bool = False) -> Any:
-    """The real pipeline, which looks for a stop request at each of its own steps."""
+@contextmanager
+def _listening(denoiser: nn.Module, session: Session) -> Iterator[None]:
+    """Within the block each call of the denoiser first looks for a stop request.
+
+    Not all pipelines call back after a step, and some that do not take the argument silently.
+    """
+
+    def look(*_: object) -> None:
+        if session.stop_requested():
+            raise Aborted
+
+    handle = denoiser.register_forward_pre_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _pipeline(parts: Parts, *, edit: bool) -> Any:
     if "vae" not in parts.family.modules:
         parts.family.load("vae")
     pipeline = parts.family.edit_pipeline() if edit else parts.family.pipeline()
     pipeline.set_progress_bar_config(disable=True)
-
-    def on_step(pipe: Any, index: int, time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        if session.stop_requested():
-            raise Aborted
-        return kwargs
-
-    pipeline.stune_on_step = on_step
     return pipeline
 
 
@@ -93,8 +106,7 @@ def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
     )
     kwargs = parts.family.pipeline_kwargs(drawing.text, drawing.negative, request)
     with parts.autocast():
-        result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
-    return result.images[0]
+        return pipeline(**kwargs).images[0]
 
 
 def _draw_grids(parts: Parts, session: Session, step: int) -> None:

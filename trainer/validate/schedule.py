@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from trainer.errors import Preempted
+from trainer.errors import Preempted, TrainerError
 from trainer.findings import finding
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
@@ -91,6 +91,8 @@ class Validation:
             make_samples(self.parts, self.session, step)
         except (Preempted, KeyboardInterrupt):
             raise
+        except TrainerError as error:  # it says itself what is wrong
+            self.session.report(error.finding.model_copy(update={"level": "warn"}))
         except Exception as error:  # a failed picture must not end a night's training
             problem = finding(
                 "RUN012",

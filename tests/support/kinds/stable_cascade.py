@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.kinds.base import Kind
-from tests.support.tiny import clip, clip_tokenizer
+from tests.support.tiny import clip, clip_tokenizer, clip_vision
 from trainer.models.condition import Condition
 
 WIDTH = 32
@@ -110,6 +110,7 @@ class Whole:
 def build() -> Whole:
     from diffusers import DDPMWuerstchenScheduler, StableCascadePriorPipeline
     from diffusers.pipelines.deprecated.wuerstchen import PaellaVQModel
+    from transformers import CLIPImageProcessor
 
     prior = stage_c()
     nn.init.normal_(prior.clf[1].weight, std=0.05)
@@ -117,6 +118,8 @@ def build() -> Whole:
         tokenizer=clip_tokenizer(),
         text_encoder=clip(projection=True),
         prior=prior,
+        image_encoder=clip_vision(WIDTH),
+        feature_extractor=CLIPImageProcessor(size=32, crop_size=32),
         scheduler=DDPMWuerstchenScheduler(),
     )
     vqgan = PaellaVQModel(bottleneck_blocks=1, embed_dim=8, num_vq_embeddings=4)

@@ -77,5 +77,10 @@ FACTS = FamilyFacts(
         "nano": ("single_transformer_blocks.7.proj_out",),
     },
     default_targets="all",
+    lycoris_targets={
+        "attention": ("FluxAttention",),
+        "attention+ffs": ("FluxAttention", "FeedForward"),
+        "blocks": ("FluxTransformerBlock", "FluxSingleTransformerBlock"),
+    },
     supports=frozenset({"max_tokens", "attention_mask", "guidance_embed", "conditioning"}),
 )

@@ -12,6 +12,13 @@ UNET_TARGETS = {
     "attention+ffs+convs": (*_ATTENTION, *_FF, *_CONVS),
 }
 
+UNET_LYCORIS = {
+    "attention": ("Attention",),
+    "attention+ffs": ("Attention", "FeedForward"),
+    "transformers": ("Transformer2DModel",),
+    "transformers+convs": ("Transformer2DModel", "ResnetBlock2D", "Downsample2D", "Upsample2D"),
+}
+
 FACTS = FamilyFacts(
     key="sd1x",
     display_name="Stable Diffusion 1.x",
@@ -48,4 +55,5 @@ FACTS = FamilyFacts(
     validation_steps=28,
     lora_targets=UNET_TARGETS,
     default_targets="attention",
+    lycoris_targets=UNET_LYCORIS,
 )

@@ -82,6 +82,7 @@ FACTS = FamilyFacts(
         "context": _ADDED,
     },
     default_targets="attention",
+    lycoris_targets={"attention": ("Attention",), "attention+ffs": ("Attention", "FeedForward")},
     diffusers_reads_alpha=False,
     supports=frozenset({"max_tokens"}),
 )

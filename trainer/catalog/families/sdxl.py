@@ -1,7 +1,7 @@
 """Facts of Stable Diffusion XL (families.md §3, §4.2)."""
 
 from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
-from trainer.catalog.families.sd1x import UNET_TARGETS
+from trainer.catalog.families.sd1x import UNET_LYCORIS, UNET_TARGETS
 
 FACTS = FamilyFacts(
     key="sdxl",
@@ -44,4 +44,5 @@ FACTS = FamilyFacts(
     validation_steps=28,
     lora_targets=UNET_TARGETS,
     default_targets="attention",
+    lycoris_targets=UNET_LYCORIS,
 )

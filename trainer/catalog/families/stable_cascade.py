@@ -7,7 +7,13 @@ trained, and draws the validation pictures.
 
 from fractions import Fraction
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import (
+    FamilyFacts,
+    Flavour,
+    ImageEncoderFact,
+    Prediction,
+    TextEncoderFact,
+)
 
 DECODER = "stabilityai/stable-cascade"  # has the picture encoder too
 
@@ -15,7 +21,6 @@ _PRIOR = "stabilityai/stable-cascade-prior"
 _LICENCE = "Stability AI Non-Commercial Research Community License"
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _MLP = ("channelwise.0", "channelwise.4", "kv_mapper.1")
-_FP32 = {"compute.precision.dtype": "fp32"}
 
 FACTS = FamilyFacts(
     key="stable_cascade",
@@ -34,13 +39,20 @@ FACTS = FamilyFacts(
             max_tokens=77,
         ),
     ),
+    image_encoder=ImageEncoderFact(
+        slot="image_encoder",
+        model_class="transformers.CLIPVisionModelWithProjection",
+        processor_slot="feature_extractor",
+        processor_class="transformers.CLIPImageProcessor",
+        of="sample",
+    ),
     pipeline_class="diffusers.StableCascadePriorPipeline",
     flavours={
-        "stage-c": Flavour(repo=_PRIOR, licence=_LICENCE, defaults=_FP32),
+        "stage-c": Flavour(repo=_PRIOR, licence=_LICENCE),
         "stage-c-lite": Flavour(
             repo=_PRIOR,
             licence=_LICENCE,
-            defaults=_FP32 | {"model.components.denoiser.subfolder": "prior_lite"},
+            defaults={"model.components.denoiser.subfolder": "prior_lite"},
         ),
     },
     default_flavour="stage-c",

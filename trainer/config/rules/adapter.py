@@ -25,25 +25,35 @@ def adapter_only_in_adapter_mode(config: JobConfig, facts: FamilyFacts) -> Itera
 
 def preset_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     preset = config.adapter.preset
-    if preset is not None and preset not in facts.lora_targets:
-        near = nearest(preset, facts.lora_targets)
+    lycoris = config.adapter.kind == "lycoris"
+    known = facts.lycoris_presets if lycoris else facts.lora_targets
+    if preset is not None and preset not in known:
+        near = nearest(preset, known)
+        kind = " for LyCORIS" if lycoris else ""
         yield Problem(
             code="CFG031",
             key="adapter.preset",
-            message=f"{facts.display_name} has no target preset {preset!r}",
-            fix=f"known: {', '.join(facts.lora_targets)}",
+            message=f"{facts.display_name} has no target preset {preset!r}{kind}",
+            fix=f"known: {', '.join(known)}",
             patch={"adapter.preset": near[0]} if near else None,
         )
 
 
 def preset_or_targets(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.adapter.preset is not None and config.adapter.targets:
+    adapter = config.adapter
+    named = {"adapter.targets": adapter.targets}
+    if adapter.kind == "lycoris":
+        named["adapter.lycoris.modules"] = adapter.lycoris.modules
+    given = [key for key, value in named.items() if value]
+    if adapter.preset is not None:
+        given.append("adapter.preset")
+    if len(given) > 1:
         yield Problem(
             code="CFG032",
-            key="adapter.targets",
-            message="adapter.targets overrides adapter.preset",
+            key=given[0],
+            message=f"{given[0]} overrides {' and '.join(given[1:])}",
             why="only one of them can take effect",
-            fix="remove one of the two",
+            fix="remove the others",
         )
 
 
@@ -72,8 +82,9 @@ def rank_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def formats_unique(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if len(set(config.adapter.formats)) != len(config.adapter.formats):
-        unique = list(dict.fromkeys(config.adapter.formats))
+    formats = config.adapter.formats or []
+    if len(set(formats)) != len(formats):
+        unique = list(dict.fromkeys(formats))
         yield Problem(
             code="CFG035",
             key="adapter.formats",
@@ -91,7 +102,7 @@ def start_exists(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             code="CFG036",
             key="adapter.init_from",
             message=f"{start} does not exist",
-            fix="name an adapter file in diffusers or ComfyUI layout",
+            fix="name an adapter file in diffusers, ComfyUI or LyCORIS layout",
         )
 
 

@@ -26,8 +26,10 @@ from trainer.config.rules import (
     model,
     noise,
     optimizer,
+    sides,
     sources,
     validation,
+    variants,
 )
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.root import JobConfig
@@ -42,12 +44,14 @@ RULES: tuple[Rule, ...] = (
     *model.RULES,
     *cascade.RULES,
     *adapter.RULES,
+    *variants.RULES,
     *length.RULES,
     *optimizer.RULES,
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,
     *geometry.RULES,
+    *sides.RULES,
     *captions.RULES,
     *mixing.RULES,
     *media.RULES,

@@ -94,24 +94,27 @@ def flux_options_on_flux(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
         )
 
 
-def max_tokens_of_t5(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.max_tokens is None:
+def text_length_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    asked = config.model.max_tokens
+    if asked is None:
         return
+    usual = max((encoder.max_tokens for encoder in facts.text_encoders), default=0)
+    limit = max(usual, facts.token_limit)
     if "max_tokens" not in facts.supports:
         yield Problem(
             code="CFG017",
             key="model.max_tokens",
             idle=True,
             message=f"{facts.display_name} has a fixed text length",
-            why=f"it reads {facts.text_encoders[0].max_tokens} tokens",
+            why=f"its text is {usual} tokens long",
             fix="remove model.max_tokens",
             patch={"model.max_tokens": None},
         )
-    elif config.model.max_tokens > (limit := facts.token_limit):
+    elif asked > limit:
         yield Problem(
             code="CFG018",
             key="model.max_tokens",
-            message=f"{config.model.max_tokens} tokens are more than the {limit} of the text model",
+            message=f"{asked} tokens are more than the {limit} of the text encoder",
             fix=f"use {limit} or less",
             patch={"model.max_tokens": limit},
         )
@@ -225,7 +228,7 @@ RULES = (
     prediction_fits_family,
     zero_snr_needs_v,
     flux_options_on_flux,
-    max_tokens_of_t5,
+    text_length_fits,
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
     full_training_is_large,

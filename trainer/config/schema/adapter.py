@@ -2,45 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.lycoris import LycorisConfig
 
-Layout = Literal["diffusers", "comfyui"]
+Layout = Literal["diffusers", "comfyui", "lycoris"]
+
+Rank = Annotated[int, Field(ge=1, le=1024)]
+Alpha = Annotated[float, Field(gt=0)]
+
+_SIZE = changes("memory", "disk", "result")
+_PLACE = changes("memory", "time", "disk", "result")
 
 
 class AdapterConfig(Section):
-    """Low-rank adapter: size, place, start and file layouts."""
+    """Adapter: kind, size, place, start and file layouts."""
 
-    kind: Literal["lora"] = Field(default="lora", json_schema_extra=changes("result"))
-    """Algorithm."""
-    rank: int = Field(
-        default=16, ge=1, le=1024, json_schema_extra=changes("memory", "disk", "result")
-    )
+    kind: Literal["lora", "lycoris"] = Field(default="lora", json_schema_extra=_SIZE)
+    """LoRA, or one of the LyCORIS algorithms (adapter.lycoris)."""
+    rank: int = Field(default=16, ge=1, le=1024, json_schema_extra=_SIZE)
     """Inner dimension: capacity and file size grow with it."""
     alpha: float | None = Field(default=None, gt=0, json_schema_extra=changes("result"))
     """Scale numerator; the adapter acts with alpha / rank. Default: rank."""
+    rslora: bool = Field(default=False, json_schema_extra=changes("result"))
+    """Act with alpha / sqrt(rank), which stays stable at high ranks (rsLoRA)."""
+    dora: bool = Field(default=False, json_schema_extra=changes("memory", "time", "result"))
+    """Train length and direction of each weight row apart (DoRA)."""
+    ranks: dict[str, Rank] = Field(default_factory=dict, json_schema_extra=_SIZE)
+    """Other ranks by module name: the end of a name, or a regular expression for one."""
+    alphas: dict[str, Alpha] = Field(default_factory=dict, json_schema_extra=changes("result"))
+    """Other alphas by module name; default: `alpha`, else the module's own rank."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, json_schema_extra=changes("result"))
     """Share of the adapter's inputs set to zero in training."""
-    init: Literal["default", "gaussian"] = Field(
-        default="default", json_schema_extra=changes("result")
+    init: str = Field(
+        default="default",
+        pattern=r"^(default|gaussian|orthogonal|pissa|pissa_niter_[1-9][0-9]*|olora)$",
+        json_schema_extra=changes("result"),
     )
-    """How the down-projection starts; the up-projection starts at zero."""
-    preset: str | None = Field(
-        default=None, json_schema_extra=changes("memory", "time", "disk", "result")
-    )
+    """Start: `default` and `gaussian` random with no effect; `orthogonal`; `pissa` and `olora`
+    from the base weights' main parts; `pissa_niter_4` finds them fast."""
+    lora_plus_ratio: float | None = Field(default=None, gt=0, json_schema_extra=changes("result"))
+    """Learning rate of the up-projections as a multiple of that of the others (LoRA+; 16 usual)."""
+    preset: str | None = Field(default=None, json_schema_extra=_PLACE)
     """Named set of target modules of the family; default: the family's usual one."""
-    targets: list[str] = Field(
-        default_factory=list, json_schema_extra=changes("memory", "time", "disk", "result")
-    )
+    targets: list[str] = Field(default_factory=list, json_schema_extra=_PLACE)
     """Module name endings to adapt, in place of `preset`."""
-    formats: list[Layout] = Field(
-        default_factory=lambda: ["diffusers", "comfyui"],
-        min_length=1,
-        json_schema_extra=changes("disk"),
+    exclude: list[str] = Field(default_factory=list, json_schema_extra=_PLACE)
+    """Modules to leave out: the end of a name, or a regular expression for one."""
+    lycoris: LycorisConfig = Field(default_factory=LycorisConfig)
+    """LyCORIS algorithm and its settings."""
+    formats: list[Layout] | None = Field(
+        default=None, min_length=1, json_schema_extra=changes("disk")
     )
-    """File layouts written at the end."""
+    """File layouts to write; default: diffusers and comfyui, for LyCORIS lycoris."""
     init_from: str | None = Field(default=None, json_schema_extra=changes("result", path="path"))
     """Adapter file whose weights are the start."""
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """The layouts that are written."""
+        if self.formats is not None:
+            return self.formats
+        return ["lycoris"] if self.kind == "lycoris" else ["diffusers", "comfyui"]

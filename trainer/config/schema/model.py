@@ -58,7 +58,7 @@ class ModelConfig(Section):
     max_tokens: int | None = Field(
         default=None, ge=8, le=1024, json_schema_extra=changes("memory", "time", "result")
     )
-    """Length of the text in tokens; default: by family and flavour (not for CLIP alone)."""
+    """Tokens of a caption that are read; default: by family and flavour (UNets read 77)."""
     components: ComponentsConfig = Field(default_factory=ComponentsConfig)
     """Components from other places or in other precisions."""
     options: FamilyOptions = Field(default_factory=FamilyOptions)

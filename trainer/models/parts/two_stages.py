@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -31,21 +32,25 @@ class Drawn:
     images: Any
 
 
-@dataclass
 class TwoStages:
     """Called as one pipeline; both stages report their steps to the same callback."""
 
-    first: Any
-    second: Callable[[], Any]
-
-    def __post_init__(self) -> None:
+    def __init__(self, first: Any, make_second: Callable[[], Any]) -> None:
+        self.first = first
+        self._make_second = make_second
         self._bar: dict[str, Any] = {}
+
+    @cached_property
+    def second(self) -> Any:
+        return self._make_second()
 
     def set_progress_bar_config(self, **kwargs: Any) -> None:
         self._bar = kwargs
         self.first.set_progress_bar_config(**kwargs)
 
     def __call__(self, *, output_type: str, **kwargs: Any) -> Drawn:
+        if output_type != "latent":
+            _ = self.second  # what cannot be drawn in the end is not begun
         latents = self.first(**kwargs, output_type="pt").image_embeddings
         if output_type == "latent":
             return Drawn(latents)
@@ -55,9 +60,8 @@ class TwoStages:
 
     def draw(self, latents: Tensor, pooled: Tensor, **kwargs: Any) -> Drawn:
         """Pictures of latents, under a pooled text [B, 1, D]."""
-        second = self.second()
-        if self._bar:
-            second.set_progress_bar_config(**self._bar)
+        second = self.second
+        second.set_progress_bar_config(**self._bar)
         like = {"device": second.decoder.device, "dtype": second.decoder.dtype}
         pooled = pooled.to(**like)
         found = second(

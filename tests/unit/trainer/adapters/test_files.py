@@ -72,6 +72,7 @@ def test_metadata_order_is_fixed(tmp_path):
     assert len(blobs) == 1
 
 
+@pytest.mark.conformance("full")
 @pytest.mark.parametrize("kind", KINDS)
 def test_full_rank_folder_opens_as_the_component(kind, tiny_model, tmp_path):
     """All weights trained: the saved folder is what diffusers opens, value for value."""

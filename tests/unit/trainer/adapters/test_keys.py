@@ -40,6 +40,7 @@ def golden_lines(path: Path) -> list[str]:
     return [f"{k} {list(v.shape)}" for k, v in sorted(load_file(path).items())]
 
 
+@pytest.mark.conformance("keys")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_golden_keys(kind, layout, tiny_model, tmp_path):
@@ -49,6 +50,7 @@ def test_golden_keys(kind, layout, tiny_model, tmp_path):
     assert golden_lines(files[layout].path) == expected
 
 
+@pytest.mark.conformance("keys")
 @pytest.mark.parametrize("kind", KINDS)
 def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
@@ -68,6 +70,7 @@ def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     assert set(load_file(files["comfyui"].path)) == looked_up
 
 
+@pytest.mark.conformance("lora")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
     """Each target preset, convolutions among them, loads again in diffusers with equal output."""

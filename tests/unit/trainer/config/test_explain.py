@@ -56,8 +56,8 @@ def test_an_effect_is_one_of_four() -> None:
 def test_defaults_by_family_and_by_optimiser() -> None:
     """What a default depends on is listed value by value."""
     shifts = explain("noise.shift").families
-    assert (shifts["flux"], shifts["cosmos2"], shifts["hidream dev"]) == (3.0, 4.0, 6.0)
-    assert "pixart" not in shifts  # its times are discrete
+    assert shifts["flux"] == shifts["sd3"] == 3.0
+    assert "sdxl" not in shifts  # its times are drawn evenly
     assert explain("validation.guidance").families["flux schnell"] == 0.0
     assert explain("optimizer.lr").families["prodigy adapter"] == 1.0
     assert explain("optimizer.args.d_coef").families == {"prodigy": 1.0}

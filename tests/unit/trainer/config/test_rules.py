@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.trainer.config import partner_cases, source_cases
+from tests.unit.trainer.config import adapter_cases, partner_cases, source_cases
 from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
@@ -15,6 +15,8 @@ from trainer.findings import CODES, Finding
 SD2 = "model.family = 'sd2x'"
 CASCADE = "model.family = 'stable_cascade'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
+KANDINSKY = "model.family = 'kandinsky5_image'"
+LARGE = "data.defaults.resolution = '1280px2'"
 FULL = "model.mode = 'full'"
 BF16 = "compute.precision.dtype = 'bf16'"
 DENOISER, DECODER = "model.components.denoiser.dtype", "model.options.stable_cascade.decoder"
@@ -58,6 +60,9 @@ def _large(above: str, to: str) -> str:
     return _one(f"downsample={{above='{above}', to='{to}'}}")
 
 
+WIDE = _one("resolution = '1280px2', max_aspect = 2.0")
+NEITHER = _one("resolution = '1280px2', min_aspect = 0.5, max_aspect = 2.0")
+
 # code -> (lines that break the rule, lines that do not)
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG011": [("model.family = 'fluxx'", FLUX)],
@@ -75,9 +80,13 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
-    "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],
+    "CFG017": [
+        (f"{XL}; model.max_tokens = 77", "model.max_tokens = 77"),
+        ("model.family = 'longcat_image'; model.max_tokens = 512", "model.max_tokens = 512"),
+    ],
     "CFG018": [
         ("model.max_tokens = 513", "model.max_tokens = 512"),
+        ("model.max_tokens = 1000", "model.family = 'qwen_image'; model.max_tokens = 1000"),
         (
             "model.family = 'auraflow'; model.max_tokens = 769",
             "model.family = 'auraflow'; model.max_tokens = 768",
@@ -567,8 +576,32 @@ CASES: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "CFG234": [(f"{CASCADE}; cache.latents = 'sample'", "cache.latents = 'sample'")],
+    "CFG240": [
+        (f"{KANDINSKY}; data.defaults.resolution = '1088px2'", f"{KANDINSKY}"),
+        (
+            f"{KANDINSKY}; data.defaults.resolution = '1024px'",
+            "data.defaults.resolution = '1024px'",
+        ),
+        (
+            f"{KANDINSKY}; {WIDE}",
+            f"{KANDINSKY}; {NEITHER}",
+        ),
+        (
+            f"{KANDINSKY}; {CROP}.aspect = 'closest'; {CROP}.aspects = [0.25, 1.0]; {LARGE}",
+            f"{KANDINSKY}; {CROP}.aspect = 'closest'; {CROP}.aspects = [0.5, 1.0]; {LARGE}",
+        ),
+        (
+            f"{KANDINSKY}; {CROP}.aspect = 'square'; data.defaults.resolution = '2064px2'",
+            f"{KANDINSKY}; {CROP}.aspect = 'square'; {LARGE}",
+        ),
+        (
+            f"{KANDINSKY}; {PROMPT}; validation.resolution = '2064px'",
+            f"{KANDINSKY}; {PROMPT}; validation.resolution = '2048px'",
+        ),
+    ],
 }
 CASES |= partner_cases.CASES
+CASES |= adapter_cases.CASES
 for code, pairs in source_cases.CASES.items():
     CASES.setdefault(code, []).extend(pairs)
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]

@@ -34,6 +34,7 @@ class SyncCounter(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.conformance("sync")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_host_sync_in_a_step(kind, tiny_model, tmp_path):
     """Ten steps, and reading the scalars afterwards: not one `_local_scalar_dense`."""

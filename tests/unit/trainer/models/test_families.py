@@ -25,6 +25,7 @@ def pictures(kind: str) -> torch.Tensor:
     return torch.rand(2, 3, edge(kind), edge(kind)) * 2 - 1
 
 
+@pytest.mark.conformance("text")
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_equals_the_pipeline(kind, tiny_model):
     """The cache holds what the diffusers pipeline would compute at sampling time."""
@@ -46,6 +47,7 @@ def test_sdxl_knows_the_empty_caption_as_zeros(tiny_model):
     assert not entry["pooled_prompt_embeds"].any()
 
 
+@pytest.mark.conformance("latents")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind_of(kind).decodes])
 def test_latents_are_normalised_and_come_back(kind, tiny_model):
     """decode(encode(x)) is what the autoencoder alone makes of x."""
@@ -57,6 +59,7 @@ def test_latents_are_normalised_and_come_back(kind, tiny_model):
     torch.testing.assert_close(family.decode(latents), expected.reshape(pixels.shape))
 
 
+@pytest.mark.conformance("latents")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
     """The posterior is drawn per picture: same seed, same noise, wherever it stands."""
@@ -70,6 +73,7 @@ def test_a_latent_does_not_depend_on_its_neighbours_seed(kind, tiny_model):
     assert torch.equal(forward, family.encode_media(pixels, [3, 2])) != drawn
 
 
+@pytest.mark.conformance("forward")
 @pytest.mark.parametrize("kind", KINDS)
 def test_forward_equals_a_direct_call(kind, tiny_model):
     """Packing, ids, guidance and conditions are what diffusers itself passes."""
@@ -82,6 +86,7 @@ def test_forward_equals_a_direct_call(kind, tiny_model):
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.conformance("checkpointing")
 @pytest.mark.parametrize("kind", KINDS)
 def test_checkpointing_gives_equal_gradients(kind, tiny_model):
     """Recomputing activations changes memory, not one bit of the gradients."""
@@ -139,6 +144,7 @@ def test_identity_follows_the_files(kind, tiny_model, tmp_path):
     assert changed.identity("text") == first.identity("text")
 
 
+@pytest.mark.conformance("latents")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_latent_grid_is_that_of_the_checkpoint(kind, tiny_model):
     """A mask of another grid than its latents could not be laid over them."""

@@ -42,6 +42,7 @@ def text_of(family, count: int = 2) -> dict[str, torch.Tensor]:
     return {name: torch.randn(count, *shape) for name, shape in family.probe_text().items()}
 
 
+@pytest.mark.conformance("sync")
 @pytest.mark.parametrize("kind", KINDS)
 def test_forward_and_backward_read_no_value(kind, tiny_model):
     """Not one `.item()` from noised latents to gradients: the device is never waited for."""
@@ -149,6 +150,7 @@ def test_schedule_is_the_checkpoints_and_can_end_in_pure_noise(v_model):
     assert family.pipeline().scheduler.config.timestep_spacing == "trailing"
 
 
+@pytest.mark.conformance("sample")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_real_pipeline_draws_pictures(kind, tiny_model):
     """pipeline() and pipeline_kwargs() give a picture, with guidance and without encoders."""
@@ -170,6 +172,7 @@ def test_the_real_pipeline_draws_pictures(kind, tiny_model):
     assert picture.size == (size, 2 * size)
 
 
+@pytest.mark.conformance("sample")
 @pytest.mark.parametrize("kind", KINDS)
 def test_bf16_base_trains_and_samples(kind, tiny_model):
     """A bf16 base with fp32 adapter weights: loss and picture under the loop's autocast."""

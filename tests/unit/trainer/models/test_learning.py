@@ -44,6 +44,7 @@ def example_loss(kind: str, denoiser, scheduler, x0, noise, time, told):
     return torch.mean(error.reshape(len(x0), -1), 1).mean()
 
 
+@pytest.mark.conformance("loss")
 @pytest.mark.parametrize("kind", KINDS)
 def test_first_ten_losses_equal_the_example_script(kind, tiny_model):
     """Same module, batch, noise and times: ten training losses agree to 1e-5 in fp32."""
@@ -124,6 +125,7 @@ def overfit(kind: str, path, *, sign: float, steps: int) -> tuple[float, float]:
     return before, (sample(family, entry, size) - target).abs().mean().item()
 
 
+@pytest.mark.conformance("sign")
 @pytest.mark.parametrize("kind", KINDS)
 def test_sign(kind, tiny_model):
     """Overfit one latent, sample with the real pipeline: nearer than before. No loss shows this."""
@@ -131,6 +133,7 @@ def test_sign(kind, tiny_model):
     assert after < 0.85 * before, (before, after)
 
 
+@pytest.mark.conformance("sign")
 @pytest.mark.parametrize("kind", KINDS)
 def test_sign_test_can_fail(kind, tiny_model):
     """With the target turned round on purpose the sampled latent is further away, not nearer."""
