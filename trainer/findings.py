@@ -233,6 +233,12 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    "CFG280": "Full training cannot train quantised weights; an adapter on them can be trained.",
+    "CFG281": "The family cannot be trained on a base in this number format.",
+    "CFG282": "The family is not known to keep its quality on a base in this number format.",
+    "CFG283": "More text encoders are to be quantised than the family has.",
+    "CFG284": "A setting of quantisation is set while nothing is quantised.",
+    "CFG285": "A setting of quantisation fits no layer of the model, so it would do nothing.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -367,6 +373,8 @@ CODES: dict[str, str] = {
     "ENV002": "A checkpoint is of another class or kind than the family trains: its configuration "
     "says so. Set `model.family` to what the checkpoint is.",
     "ENV003": "A checkpoint lacks tensors of the model; they are never replaced by random numbers.",
+    "ENV010": "Storing weights in fewer bits needs a package that is not installed, or that does "
+    "not work here: `pip install 'simpletuner-terminal[quant]'`.",
     "LOR001": "A saved adapter did not verify when it was read back. It was moved aside and is not "
     "to be used; the training state is intact.",
     "LOR002": "No module of the model matches the adapter's targets.",

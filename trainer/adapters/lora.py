@@ -21,6 +21,7 @@ from trainer.adapters.base import SavedFile, copy_into, swapped
 from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.adapters.targets import target_modules
 from trainer.config.schema.adapter import AdapterConfig
+from trainer.memory.quant_backends import quiet
 from trainer.models.base import Family
 from trainer.rng import stream_seed
 
@@ -39,7 +40,8 @@ class LoRA:
         dtype: torch.dtype,
         title: str | None = None,
     ) -> None:
-        from peft import LoraConfig
+        with quiet():
+            from peft import LoraConfig
 
         self.config = config
         self.family = family
@@ -54,7 +56,7 @@ class LoRA:
             init_lora_weights=True if config.init == "default" else "gaussian",
             target_modules=self.targets,
         )
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
             family.denoiser.add_adapter(peft_config, adapter_name=ADAPTER)
         self._parameters: dict[str, Parameter] = {}

@@ -84,4 +84,6 @@ class FamilyFacts:
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
+    quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality
+    quant_refused: frozenset[str] = frozenset()  # levels that spoil it
     supports: frozenset[str] = frozenset()

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from trainer import catalog
 from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
+from trainer.memory.quant import QuantPlan, quantise
 from trainer.models import load
 from trainer.models.condition import Condition
 from trainer.models.identity import identity
@@ -50,8 +52,16 @@ class Family(ABC):
     facts: FamilyFacts
     encode_version = 1  # part of cache keys: raise it when encoding changes
 
-    def __init__(self, model: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        compute: ComputeConfig | None = None,
+    ) -> None:
         self.model = model
+        self.compute = compute or ComputeConfig()
         self.device = device
         self.dtype = dtype
         self.modules: dict[str, nn.Module] = {}
@@ -67,15 +77,36 @@ class Family(ABC):
                 if fact.slot not in self.modules:
                     self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
                     encoder = load.text_encoder(self.source, fact, self.dtype)
-                    self.modules[fact.slot] = self._frozen(encoder)
+                    self.modules[fact.slot] = self._frozen(encoder, self._encoder_plan(fact.slot))
         elif which == "vae" and "vae" not in self.modules:
             self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
         elif which == "denoiser" and "denoiser" not in self.modules:
             denoiser = load.denoiser(self.source, self.denoiser_dtype)
-            self.modules["denoiser"] = self._frozen(denoiser)
+            self.modules["denoiser"] = self._frozen(denoiser, self._base_plan)
 
-    def _frozen(self, module: nn.Module) -> nn.Module:
+    def _frozen(self, module: nn.Module, plan: QuantPlan | None = None) -> nn.Module:
+        """On the device, without gradients; quantised first, so that it arrives small."""
+        if plan is not None:
+            quantise(module, plan, device=self.device)
         return module.to(self.device).requires_grad_(False).eval()
+
+    @property
+    def _base_plan(self) -> QuantPlan | None:
+        quant = self.compute.quant
+        if quant.base is None or self.model.mode == "full":
+            return None
+        return QuantPlan(
+            name=quant.base, via=quant.via, modulation=quant.modulation, keep=tuple(quant.keep)
+        )
+
+    def _encoder_plan(self, slot: str) -> QuantPlan | None:
+        quant = self.compute.quant
+        slots = [fact.slot for fact in self.facts.text_encoders]
+        wanted = dict(zip(slots, quant.text_encoders, strict=False)).get(slot, "none")
+        if wanted == "none":
+            return None
+        where = f"compute.quant.text_encoders[{slots.index(slot)}]"
+        return QuantPlan(name=wanted, via=quant.via, where=where)
 
     def unload(self, which: Which) -> None:
         """Drop a group of components and give its memory back."""
@@ -123,8 +154,14 @@ class Family(ABC):
         return parts | {f"option {n}": repr(value) for n, value in options}
 
     def _traits(self, which: Which) -> tuple[Any, ...]:
-        """Options on text change no latent."""
-        return () if which == "vae" else self.traits
+        """Options on text change no latent; fewer bits change what a network computes."""
+        if which == "vae":
+            return ()
+        if which == "denoiser":
+            plans = [self._base_plan]
+        else:
+            plans = [self._encoder_plan(fact.slot) for fact in self.source.text_encoders]
+        return (*self.traits, *(plan.result for plan in plans if plan is not None))
 
     @property
     def traits(self) -> tuple[Any, ...]:
@@ -276,4 +313,4 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 def build_family(config: JobConfig, device: torch.device, dtype: torch.dtype) -> Family:
     """The family of the job; nothing is loaded yet."""
     cls = catalog.load(catalog.FAMILIES[config.model.family])
-    return cls(config.model, device=device, dtype=dtype)
+    return cls(config.model, device=device, dtype=dtype, compute=config.compute)

@@ -71,5 +71,6 @@ FACTS = FamilyFacts(
         "nano": ("single_transformer_blocks.7.proj_out",),
     },
     default_targets="all",
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens", "attention_mask", "guidance_embed"}),
 )

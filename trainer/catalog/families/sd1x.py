@@ -48,4 +48,5 @@ FACTS = FamilyFacts(
     validation_steps=28,
     lora_targets=UNET_TARGETS,
     default_targets="attention",
+    quant_levels=frozenset({"int8", "nf4"}),
 )

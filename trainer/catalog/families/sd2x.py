@@ -41,4 +41,5 @@ FACTS = replace(
     default_flavour="2.1",
     prediction=Prediction.V,
     default_resolution=768,
+    quant_levels=frozenset({"int8", "nf4"}),
 )

@@ -25,6 +25,7 @@ from trainer.config.rules import (
     model,
     noise,
     optimizer,
+    quant,
     sources,
     validation,
 )
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     *adapter.RULES,
     *length.RULES,
     *optimizer.RULES,
+    *quant.RULES,
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,

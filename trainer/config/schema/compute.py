@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.quant import QuantConfig
 
 
 class PrecisionConfig(Section):
@@ -36,6 +37,8 @@ class ComputeConfig(Section):
     """CPU threads; default: all cores."""
     precision: PrecisionConfig = Field(default_factory=PrecisionConfig)
     """Numeric precision."""
+    quant: QuantConfig = Field(default_factory=QuantConfig)
+    """Frozen weights in fewer bits."""
     checkpointing: CheckpointingConfig = Field(default_factory=CheckpointingConfig)
     """Gradient checkpointing."""
     deterministic: bool = Field(default=False, json_schema_extra=changes("time"))

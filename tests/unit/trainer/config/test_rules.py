@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.trainer.config import partner_cases, source_cases
+from tests.unit.trainer.config import memory_cases, partner_cases, source_cases
 from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
@@ -526,7 +526,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (f"{PROMPT}; eval.style_reference = 'none'", f"{PROMPT}; eval.style_reference = 'a'"),
     ],
 }
-CASES |= partner_cases.CASES
+CASES |= partner_cases.CASES | memory_cases.CASES
 for code, pairs in source_cases.CASES.items():
     CASES.setdefault(code, []).extend(pairs)
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]

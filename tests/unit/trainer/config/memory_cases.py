@@ -1,0 +1,34 @@
+"""Jobs that break the rules on memory and speed, and jobs that do not (see test_rules)."""
+
+from __future__ import annotations
+
+SD, PIXART = "model.family = 'sd1x'", "model.family = 'pixart'"
+FULL = "model.mode = 'full'"
+BASE = "compute.quant.base = 'int8-torchao'"
+
+CASES: dict[str, list[tuple[str, str]]] = {
+    "CFG280": [(f"{FULL}; {BASE}", BASE)],
+    "CFG281": [],
+    "CFG282": [
+        (f"{PIXART}; compute.quant.base = 'nf4-bnb'", f"{PIXART}; {BASE}"),
+        (f"{SD}; compute.quant.base = 'fp8-quanto'", "compute.quant.base = 'fp8-quanto'"),
+    ],
+    "CFG283": [
+        (
+            f"{SD}; compute.quant.text_encoders = ['none', 'int8-quanto']",
+            "compute.quant.text_encoders = ['none', 'int8-quanto']",
+        )
+    ],
+    "CFG284": [
+        ("compute.quant.modulation = true", f"{BASE}; compute.quant.modulation = true"),
+        ("compute.quant.keep = ['to_q']", f"{BASE}; compute.quant.keep = ['to_q']"),
+        (
+            "compute.quant.via = 'cpu'",
+            "compute.quant.text_encoders = ['int8-quanto']; compute.quant.via = 'cpu'",
+        ),
+        (
+            "compute.quant.text_encoders = ['int8-quanto']; compute.quant.keep = ['to_q']",
+            f"{BASE}; compute.quant.keep = ['to_q']",
+        ),
+    ],
+}
