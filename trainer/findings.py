@@ -239,6 +239,8 @@ CODES: dict[str, str] = {
     "CFG283": "More text encoders are to be quantised than the family has.",
     "CFG284": "A setting of quantisation is set while nothing is quantised.",
     "CFG285": "A setting of quantisation fits no layer of the model, so it would do nothing.",
+    "CFG286": "A setting of gradient checkpointing is set while it is off.",
+    "CFG287": "Inputs of blocks cannot be moved to host memory, because training runs there.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

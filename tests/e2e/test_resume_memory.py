@@ -15,6 +15,7 @@ STEPS = 6
 
 LEVERS = {
     "int8": 'compute.quant.base = "int8-torchao"\ncompute.precision.dtype = "fp32"',
+    "selective": 'compute.checkpointing.mode = "selective"\ncompute.checkpointing.interval = 2',
     "nf4": 'compute.quant.base = "nf4-bnb"',
 }
 

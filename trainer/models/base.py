@@ -21,6 +21,7 @@ from trainer.catalog.facts import FamilyFacts, Prediction
 from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
+from trainer.memory.checkpointing import Checkpointing
 from trainer.memory.quant import QuantPlan, quantise
 from trainer.models import load
 from trainer.models.condition import Condition
@@ -197,7 +198,8 @@ class Family(ABC):
         return load.latent_channels(self.source) or self.facts.latent_channels
 
     def enable_checkpointing(self) -> None:
-        self.denoiser.enable_gradient_checkpointing()
+        function = Checkpointing(self.compute.checkpointing, self.device)
+        self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)
 
     # --- text ------------------------------------------------------------------------------
 

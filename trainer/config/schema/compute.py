@@ -24,6 +24,12 @@ class CheckpointingConfig(Section):
 
     enabled: bool = Field(default=True, json_schema_extra=changes("memory", "time"))
     """Compute activations again in the backward pass: less memory, about a third more time."""
+    mode: Literal["layer", "offload", "selective"] = Field(
+        default="layer", json_schema_extra=changes("memory", "time")
+    )
+    """What a block keeps: its inputs, those in host memory, or also the results of attention."""
+    interval: int = Field(default=1, ge=1, le=1000, json_schema_extra=changes("memory", "time"))
+    """Checkpoint one block of this many; the others keep all activations."""
 
 
 class ComputeConfig(Section):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 SD, PIXART = "model.family = 'sd1x'", "model.family = 'pixart'"
+OFF = "compute.checkpointing.enabled = false"
+OFFLOAD = "compute.checkpointing.mode = 'offload'"
 FULL = "model.mode = 'full'"
 BASE = "compute.quant.base = 'int8-torchao'"
 
@@ -31,4 +33,9 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"{BASE}; compute.quant.keep = ['to_q']",
         ),
     ],
+    "CFG286": [
+        (f"{OFF}; compute.checkpointing.interval = 2", "compute.checkpointing.interval = 2"),
+        (f"{OFF}; {OFFLOAD}", OFF),
+    ],
+    "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],
 }
