@@ -241,6 +241,7 @@ CODES: dict[str, str] = {
     "CFG285": "A setting of quantisation fits no layer of the model, so it would do nothing.",
     "CFG286": "A setting of gradient checkpointing is set while it is off.",
     "CFG287": "Inputs of blocks cannot be moved to host memory, because training runs there.",
+    "CFG288": "The family has one text encoder, so there is nothing to load one after the other.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -377,6 +378,7 @@ CODES: dict[str, str] = {
     "ENV003": "A checkpoint lacks tensors of the model; they are never replaced by random numbers.",
     "ENV010": "Storing weights in fewer bits needs a package that is not installed, or that does "
     "not work here: `pip install 'simpletuner-terminal[quant]'`.",
+    "ENV011": "The autoencoder of the model cannot work in slices or in tiles.",
     "LOR001": "A saved adapter did not verify when it was read back. It was moved aside and is not "
     "to be used; the training state is intact.",
     "LOR002": "No module of the model matches the adapter's targets.",

@@ -8,21 +8,23 @@ time is sigma with 1 = noise, the flow target is `eps - x0`, latents are normali
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from trainer import catalog
-from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.catalog.facts import FamilyFacts, Prediction, TextEncoderFact
 from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
 from trainer.memory.checkpointing import Checkpointing
+from trainer.memory.in_turn import BATCHES, InTurn
 from trainer.memory.quant import QuantPlan, quantise
+from trainer.memory.vae import spare_memory
 from trainer.models import load
 from trainer.models.condition import Condition
 from trainer.models.identity import identity
@@ -68,22 +70,36 @@ class Family(ABC):
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
         self.source = Source.of(model, self.facts)
+        self._in_turn: InTurn | None = None
 
     # --- loading ---------------------------------------------------------------------------
 
     def load(self, which: Which) -> None:
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
-            for fact in self.source.text_encoders:
-                if fact.slot not in self.modules:
-                    self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
-                    encoder = load.text_encoder(self.source, fact, self.dtype)
-                    self.modules[fact.slot] = self._frozen(encoder, self._encoder_plan(fact.slot))
+            self._load_text([f for f in self.source.text_encoders if f.slot not in self.modules])
         elif which == "vae" and "vae" not in self.modules:
-            self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
+            vae = self._frozen(load.vae(self.source, self.vae_dtype))
+            spare_memory(vae, self.model.components.vae)
+            self.modules["vae"] = vae
         elif which == "denoiser" and "denoiser" not in self.modules:
             denoiser = load.denoiser(self.source, self.denoiser_dtype)
             self.modules["denoiser"] = self._frozen(denoiser, self._base_plan)
+
+    def _load_text(self, facts: Sequence[TextEncoderFact]) -> None:
+        loaders: dict[str, Callable[[], nn.Module]] = {}
+        for fact in facts:
+            self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
+            loaders[fact.slot] = partial(self._text_encoder, fact)
+        if self.compute.text_encoders == "sequential" and len(loaders) > 1:
+            self._in_turn = InTurn(loaders, device=self.device, dtype=self.dtype)
+            self.modules |= self._in_turn.stands
+        else:
+            self.modules |= {slot: loader() for slot, loader in loaders.items()}
+
+    def _text_encoder(self, fact: TextEncoderFact) -> nn.Module:
+        encoder = load.text_encoder(self.source, fact, self.dtype)
+        return self._frozen(encoder, self._encoder_plan(fact.slot))
 
     def _frozen(self, module: nn.Module, plan: QuantPlan | None = None) -> nn.Module:
         """On the device, without gradients; quantised first, so that it arrives small."""
@@ -114,6 +130,9 @@ class Family(ABC):
         slots = [f.slot for f in self.facts.text_encoders] if which == "text" else [which]
         for slot in slots:
             self.modules.pop(slot, None)
+        if which == "text" and self._in_turn is not None:
+            self._in_turn.clear()
+            self._in_turn = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -157,7 +176,7 @@ class Family(ABC):
     def _traits(self, which: Which) -> tuple[Any, ...]:
         """Options on text change no latent; fewer bits change what a network computes."""
         if which == "vae":
-            return ()
+            return ("tiled",) if self.model.components.vae.tiling else ()
         if which == "denoiser":
             plans = [self._base_plan]
         else:
@@ -206,6 +225,22 @@ class Family(ABC):
     @abstractmethod
     def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
         """One entry per caption, batch dimension removed, on CPU."""
+
+    def captions_at_once(self, batch_size: int) -> int:
+        """Captions to hand to `encode_captions` together, at `batch_size` in one batch."""
+        sequential = self.compute.text_encoders == "sequential"
+        return batch_size * (BATCHES if sequential else 1)
+
+    def encode_captions(self, captions: Sequence[str], batch_size: int) -> list[TextEntry]:
+        """`encode_text` in batches; encoders that are loaded in turn see all batches in theirs."""
+        self.load("text")
+        starts = range(0, len(captions), batch_size)
+        batches = [captions[i : i + batch_size] for i in starts]
+        if self._in_turn is not None:
+            encoded = self._in_turn.encode(batches, self.encode_text)
+        else:
+            encoded = [self.encode_text(batch) for batch in batches]
+        return [entry for entries in encoded for entry in entries]
 
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
         """Stack entries; sequences of different length are padded with zeros at the end."""

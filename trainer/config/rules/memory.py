@@ -38,4 +38,17 @@ def inputs_have_somewhere_to_go(config: JobConfig, facts: FamilyFacts) -> Iterat
         )
 
 
-RULES = (checkpointing_is_on, inputs_have_somewhere_to_go)
+def several_encoders(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.compute.text_encoders == "sequential" and len(facts.text_encoders) < 2:
+        yield Problem(
+            code="CFG288",
+            key="compute.text_encoders",
+            idle=True,
+            message=f"{facts.display_name} has one text encoder",
+            why="it is loaded alone, used and dropped in any case",
+            fix="remove compute.text_encoders",
+            patch={"compute.text_encoders": None},
+        )
+
+
+RULES = (checkpointing_is_on, inputs_have_somewhere_to_go, several_encoders)

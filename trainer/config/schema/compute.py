@@ -47,5 +47,9 @@ class ComputeConfig(Section):
     """Frozen weights in fewer bits."""
     checkpointing: CheckpointingConfig = Field(default_factory=CheckpointingConfig)
     """Gradient checkpointing."""
+    text_encoders: Literal["together", "sequential"] = Field(
+        default="together", json_schema_extra=changes("memory", "time")
+    )
+    """All text encoders in memory at once, or one after the other while captions are encoded."""
     deterministic: bool = Field(default=False, json_schema_extra=changes("time"))
     """Only deterministic kernels: bit-equal repeats on a GPU, slower."""

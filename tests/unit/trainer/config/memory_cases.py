@@ -37,5 +37,11 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (f"{OFF}; compute.checkpointing.interval = 2", "compute.checkpointing.interval = 2"),
         (f"{OFF}; {OFFLOAD}", OFF),
     ],
+    "CFG288": [
+        (
+            f"{SD}; compute.text_encoders = 'sequential'",
+            "compute.text_encoders = 'sequential'",
+        )
+    ],
     "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],
 }
