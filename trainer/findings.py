@@ -242,6 +242,11 @@ CODES: dict[str, str] = {
     "CFG286": "A setting of gradient checkpointing is set while it is off.",
     "CFG287": "Inputs of blocks cannot be moved to host memory, because training runs there.",
     "CFG288": "The family has one text encoder, so there is nothing to load one after the other.",
+    "CFG289": "Weights of blocks cannot be swapped in this job: swapping needs a frozen denoiser "
+    "and gradient checkpointing of every block.",
+    "CFG290": "More blocks are to be swapped than the model has.",
+    "CFG291": "A setting of offloading has no effect in this job.",
+    "CFG292": "A text encoder cannot be both quantised and offloaded.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -15,6 +15,7 @@ STEPS = 6
 
 LEVERS = {
     "int8": 'compute.quant.base = "int8-torchao"\ncompute.precision.dtype = "fp32"',
+    "swap": "compute.offload.blocks = 2",
     "selective": 'compute.checkpointing.mode = "selective"\ncompute.checkpointing.interval = 2',
     "nf4": 'compute.quant.base = "nf4-bnb"',
 }
@@ -43,7 +44,7 @@ data.defaults.resolution = "64px2"
 data.datasets = [{{id = "a", path = "a"}}]
 cache.root = "{root / "cache"}"
 checkpoint.every_steps = 2
-compute.device = "cpu"
+compute.device = "auto"
 """)
     return path
 

@@ -42,6 +42,11 @@ class Checkpointing:
         self.device = device
         self._numbers: dict[int, int] = {}
 
+    def covers(self, block: Callable[..., Any]) -> bool:
+        """Whether the block came through here and is computed again in backward."""
+        number = self._numbers.get(id(block))
+        return number is not None and number % self.config.interval == 0
+
     def __call__(self, block: Callable[..., Any], *args: Any) -> Any:
         number = self._numbers.setdefault(id(block), len(self._numbers))
         if number % self.config.interval:

@@ -21,9 +21,12 @@ from trainer.catalog.facts import FamilyFacts, Prediction, TextEncoderFact
 from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
+from trainer.memory.blocks import place
 from trainer.memory.checkpointing import Checkpointing
 from trainer.memory.in_turn import BATCHES, InTurn
+from trainer.memory.layerwise import through_device
 from trainer.memory.quant import QuantPlan, quantise
+from trainer.memory.swap import BlockSwap, swapped_blocks
 from trainer.memory.vae import spare_memory
 from trainer.models import load
 from trainer.models.condition import Condition
@@ -71,6 +74,7 @@ class Family(ABC):
         self.tokenizers: dict[str, Any] = {}
         self.source = Source.of(model, self.facts)
         self._in_turn: InTurn | None = None
+        self.swap: BlockSwap | None = None
 
     # --- loading ---------------------------------------------------------------------------
 
@@ -79,12 +83,11 @@ class Family(ABC):
         if which == "text":
             self._load_text([f for f in self.source.text_encoders if f.slot not in self.modules])
         elif which == "vae" and "vae" not in self.modules:
-            vae = self._frozen(load.vae(self.source, self.vae_dtype))
+            vae = self._frozen(load.vae(self.source, self.vae_dtype), self.compute.offload.vae)
             spare_memory(vae, self.model.components.vae)
             self.modules["vae"] = vae
         elif which == "denoiser" and "denoiser" not in self.modules:
-            denoiser = load.denoiser(self.source, self.denoiser_dtype)
-            self.modules["denoiser"] = self._frozen(denoiser, self._base_plan)
+            self.modules["denoiser"] = self._denoiser()
 
     def _load_text(self, facts: Sequence[TextEncoderFact]) -> None:
         loaders: dict[str, Callable[[], nn.Module]] = {}
@@ -99,13 +102,24 @@ class Family(ABC):
 
     def _text_encoder(self, fact: TextEncoderFact) -> nn.Module:
         encoder = load.text_encoder(self.source, fact, self.dtype)
-        return self._frozen(encoder, self._encoder_plan(fact.slot))
-
-    def _frozen(self, module: nn.Module, plan: QuantPlan | None = None) -> nn.Module:
-        """On the device, without gradients; quantised first, so that it arrives small."""
+        plan = self._encoder_plan(fact.slot)
         if plan is not None:
-            quantise(module, plan, device=self.device)
-        return module.to(self.device).requires_grad_(False).eval()
+            quantise(encoder, plan, device=self.device)
+        return self._frozen(encoder, self.compute.offload.text_encoders)
+
+    def _frozen(self, module: nn.Module, offloaded: bool) -> nn.Module:
+        """Without gradients; on the device, or in host memory and on the device layer by layer."""
+        module.requires_grad_(False).eval()
+        return through_device(module, self.device) if offloaded else module.to(self.device)
+
+    def _denoiser(self) -> nn.Module:
+        """Quantised before it moves, so that it arrives small; blocks that are to be swapped stay
+        in host memory, where an adapter finds their weights."""
+        denoiser = load.denoiser(self.source, self.denoiser_dtype)
+        if self._base_plan is not None:
+            quantise(denoiser, self._base_plan, device=self.device)
+        away = swapped_blocks(denoiser, self.compute.offload.blocks or 0)
+        return place(denoiser, self.device, away).requires_grad_(False).eval()
 
     @property
     def _base_plan(self) -> QuantPlan | None:
@@ -113,7 +127,10 @@ class Family(ABC):
         if quant.base is None or self.model.mode == "full":
             return None
         return QuantPlan(
-            name=quant.base, via=quant.via, modulation=quant.modulation, keep=tuple(quant.keep)
+            name=quant.base,
+            via="cpu" if self.compute.offload.blocks else quant.via,
+            modulation=quant.modulation,
+            keep=tuple(quant.keep),
         )
 
     def _encoder_plan(self, slot: str) -> QuantPlan | None:
@@ -216,8 +233,22 @@ class Family(ABC):
         """Channels of this checkpoint's latents, likewise."""
         return load.latent_channels(self.source) or self.facts.latent_channels
 
-    def enable_checkpointing(self) -> None:
-        function = Checkpointing(self.compute.checkpointing, self.device)
+    def ready_denoiser(self) -> None:
+        """What has to come after the adapter: what is kept for backward, and where weights are."""
+        compute = self.compute
+        checkpointing = Checkpointing(compute.checkpointing, self.device)
+        if compute.checkpointing.enabled:
+            self.enable_checkpointing(checkpointing)
+        if compute.offload.blocks:
+            self.swap = BlockSwap(
+                self.denoiser,
+                compute.offload.blocks,
+                ring=compute.offload.ring,
+                device=self.device,
+                checkpointed=checkpointing.covers,
+            )
+
+    def enable_checkpointing(self, function: Callable[..., Any]) -> None:
         self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)
 
     # --- text ------------------------------------------------------------------------------

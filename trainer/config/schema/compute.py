@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.offload import OffloadConfig
 from trainer.config.schema.quant import QuantConfig
 
 
@@ -47,6 +48,8 @@ class ComputeConfig(Section):
     """Frozen weights in fewer bits."""
     checkpointing: CheckpointingConfig = Field(default_factory=CheckpointingConfig)
     """Gradient checkpointing."""
+    offload: OffloadConfig = Field(default_factory=OffloadConfig)
+    """Weights in host memory."""
     text_encoders: Literal["together", "sequential"] = Field(
         default="together", json_schema_extra=changes("memory", "time")
     )

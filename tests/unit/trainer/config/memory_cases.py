@@ -5,6 +5,7 @@ from __future__ import annotations
 SD, PIXART = "model.family = 'sd1x'", "model.family = 'pixart'"
 OFF = "compute.checkpointing.enabled = false"
 OFFLOAD = "compute.checkpointing.mode = 'offload'"
+SWAP = "compute.offload.blocks = 4"
 FULL = "model.mode = 'full'"
 BASE = "compute.quant.base = 'int8-torchao'"
 
@@ -41,6 +42,26 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (
             f"{SD}; compute.text_encoders = 'sequential'",
             "compute.text_encoders = 'sequential'",
+        )
+    ],
+    "CFG289": [
+        (f"{SWAP}; {FULL}", SWAP),
+        (f"{SWAP}; {OFF}", SWAP),
+        (f"{SWAP}; compute.checkpointing.interval = 2", SWAP),
+    ],
+    "CFG291": [
+        ("compute.offload.ring = 3", f"{SWAP}; compute.offload.ring = 3"),
+        (f"compute.device = 'cpu'; {SWAP}", f"compute.device = 'cuda'; {SWAP}"),
+        ("compute.device = 'cpu'; compute.offload.vae = true", "compute.offload.vae = true"),
+        (
+            "compute.device = 'cpu'; compute.offload.text_encoders = true",
+            "compute.offload.text_encoders = true",
+        ),
+    ],
+    "CFG292": [
+        (
+            "compute.offload.text_encoders = true; compute.quant.text_encoders = ['int8-quanto']",
+            "compute.offload.text_encoders = true; compute.quant.text_encoders = ['none']",
         )
     ],
     "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],

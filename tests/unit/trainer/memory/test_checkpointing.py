@@ -21,9 +21,8 @@ MODES = [
 
 def setting(kind: str, path, **config) -> Trained:
     """Without a configuration: all activations are kept."""
-    made = trained(kind, path, checkpointing=config)
-    if config:
-        made.family.enable_checkpointing()
+    made = trained(kind, path, checkpointing=config or {"enabled": False})
+    made.family.ready_denoiser()
     return made
 
 
