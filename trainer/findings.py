@@ -247,6 +247,12 @@ CODES: dict[str, str] = {
     "CFG290": "More blocks are to be swapped than the model has.",
     "CFG291": "A setting of offloading has no effect in this job.",
     "CFG292": "A text encoder cannot be both quantised and offloaded.",
+    "CFG293": "The model's attention takes no other kernel, so naming one has no effect.",
+    "CFG294": "The model has no repeated blocks that could be compiled.",
+    "CFG295": "This way of computing attention cannot train, or does not run on the device.",
+    "CFG296": "A setting of compilation has no effect.",
+    "CFG297": "Blocks cannot be both compiled and swapped to host memory.",
+    "CFG298": "Blocks whose weights are quantised in this form cannot be compiled.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -384,6 +390,7 @@ CODES: dict[str, str] = {
     "ENV010": "Storing weights in fewer bits needs a package that is not installed, or that does "
     "not work here: `pip install 'simpletuner-terminal[quant]'`.",
     "ENV011": "The autoencoder of the model cannot work in slices or in tiles.",
+    "ENV012": "A way of computing attention needs a package, or a device, that is not there.",
     "LOR001": "A saved adapter did not verify when it was read back. It was moved aside and is not "
     "to be used; the training state is intact.",
     "LOR002": "No module of the model matches the adapter's targets.",

@@ -27,6 +27,7 @@ class QuantEntry:
     level: str
     package: str
     summary: str
+    plain_tensors: bool = False  # a packed weight is one tensor, not a tensor of tensors
 
 
 QUANTS: dict[str, QuantEntry] = {
@@ -36,7 +37,10 @@ QUANTS: dict[str, QuantEntry] = {
     "int4-quanto": QuantEntry("int4", "optimum.quanto", "4-bit integers in groups of 128"),
     "fp8-quanto": QuantEntry("fp8", "optimum.quanto", "8-bit floats (e4m3), one scale a row"),
     "nf4-bnb": QuantEntry(
-        "nf4", "bitsandbytes", "4-bit normal floats in blocks of 64 (2305.14314)"
+        "nf4",
+        "bitsandbytes",
+        "4-bit normal floats in blocks of 64 (2305.14314)",
+        plain_tensors=True,
     ),
 }
 

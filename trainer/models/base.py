@@ -21,8 +21,10 @@ from trainer.catalog.facts import FamilyFacts, Prediction, TextEncoderFact
 from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
+from trainer.memory.attention import use_attention
 from trainer.memory.blocks import place
 from trainer.memory.checkpointing import Checkpointing
+from trainer.memory.compile import compile_blocks
 from trainer.memory.in_turn import BATCHES, InTurn
 from trainer.memory.layerwise import through_device
 from trainer.memory.quant import QuantPlan, quantise
@@ -234,7 +236,8 @@ class Family(ABC):
         return load.latent_channels(self.source) or self.facts.latent_channels
 
     def ready_denoiser(self) -> None:
-        """What has to come after the adapter: what is kept for backward, and where weights are."""
+        """What has to come after the adapter: what is kept for backward, where weights are, and
+        which code runs."""
         compute = self.compute
         checkpointing = Checkpointing(compute.checkpointing, self.device)
         if compute.checkpointing.enabled:
@@ -247,6 +250,10 @@ class Family(ABC):
                 device=self.device,
                 checkpointed=checkpointing.covers,
             )
+        if compute.attention.backend is not None:
+            use_attention(self.denoiser, compute.attention.backend)
+        if compute.compile.backend is not None:
+            compile_blocks(self.denoiser, compute.compile)
 
     def enable_checkpointing(self, function: Callable[..., Any]) -> None:
         self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)

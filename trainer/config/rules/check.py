@@ -28,6 +28,7 @@ from trainer.config.rules import (
     optimizer,
     quant,
     sources,
+    speed,
     validation,
 )
 from trainer.config.rules.problem import Problem
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     *optimizer.RULES,
     *quant.RULES,
     *memory.RULES,
+    *speed.RULES,
     *noise.RULES,
     *data.RULES,
     *kinds.RULES,

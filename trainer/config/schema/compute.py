@@ -9,6 +9,7 @@ from pydantic import Field
 from trainer.config.schema.base import Section, changes
 from trainer.config.schema.offload import OffloadConfig
 from trainer.config.schema.quant import QuantConfig
+from trainer.config.schema.speed import AttentionConfig, CompileConfig
 
 
 class PrecisionConfig(Section):
@@ -54,5 +55,9 @@ class ComputeConfig(Section):
         default="together", json_schema_extra=changes("memory", "time")
     )
     """All text encoders in memory at once, or one after the other while captions are encoded."""
+    attention: AttentionConfig = Field(default_factory=AttentionConfig)
+    """Kernel of attention."""
+    compile: CompileConfig = Field(default_factory=CompileConfig)
+    """Compilation of the denoiser's blocks."""
     deterministic: bool = Field(default=False, json_schema_extra=changes("time"))
     """Only deterministic kernels: bit-equal repeats on a GPU, slower."""

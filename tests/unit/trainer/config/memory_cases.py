@@ -5,6 +5,7 @@ from __future__ import annotations
 SD, PIXART = "model.family = 'sd1x'", "model.family = 'pixart'"
 OFF = "compute.checkpointing.enabled = false"
 OFFLOAD = "compute.checkpointing.mode = 'offload'"
+ATTENTION, COMPILE = "compute.attention.backend", "compute.compile.backend = 'inductor'"
 SWAP = "compute.offload.blocks = 4"
 FULL = "model.mode = 'full'"
 BASE = "compute.quant.base = 'int8-torchao'"
@@ -64,5 +65,20 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "compute.offload.text_encoders = true; compute.quant.text_encoders = ['none']",
         )
     ],
+    "CFG295": [
+        (f"{ATTENTION} = 'sageattention'", f"{ATTENTION} = 'native'"),
+        (f"compute.device = 'cpu'; {ATTENTION} = 'flash-attn'", f"{ATTENTION} = 'flash-attn'"),
+        (f"compute.device = 'mps'; {ATTENTION} = 'cudnn'", f"{ATTENTION} = 'native-math'"),
+    ],
+    "CFG296": [
+        ("compute.compile.dynamic = true", f"{COMPILE}; compute.compile.dynamic = true"),
+        ("compute.compile.fullgraph = true", f"{COMPILE}; compute.compile.fullgraph = true"),
+        (
+            "compute.compile.backend = 'eager'; compute.compile.mode = 'max-autotune'",
+            f"{COMPILE}; compute.compile.mode = 'max-autotune'",
+        ),
+    ],
+    "CFG297": [(f"{COMPILE}; {SWAP}", COMPILE)],
+    "CFG298": [(f"{COMPILE}; {BASE}", f"{COMPILE}; compute.quant.base = 'nf4-bnb'")],
     "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],
 }
