@@ -253,6 +253,8 @@ CODES: dict[str, str] = {
     "CFG296": "A setting of compilation has no effect.",
     "CFG297": "Blocks cannot be both compiled and swapped to host memory.",
     "CFG298": "Blocks whose weights are quantised in this form cannot be compiled.",
+    "CFG299": "Weights cannot be updated within the backward pass in this job: the optimiser, "
+    "gradient accumulation or clipping needs all gradients together.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

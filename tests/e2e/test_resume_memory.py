@@ -17,6 +17,8 @@ LEVERS = {
     "int8": 'compute.quant.base = "int8-torchao"\ncompute.precision.dtype = "fp32"',
     "swap": "compute.offload.blocks = 2",
     "selective": 'compute.checkpointing.mode = "selective"\ncompute.checkpointing.interval = 2',
+    "8-bit states": 'optimizer.name = "adamw8bit"\nadapter.preset = "all+ffs"\nadapter.rank = 64',
+    "fused backward": "optimizer.fused_backward = true\noptimizer.clip = false",
     "nf4": 'compute.quant.base = "nf4-bnb"',
 }
 
@@ -36,7 +38,6 @@ def job(root: Path, model: Path, lever: str) -> Path:
 model.family = "flux"
 model.path = "{model}"
 model.max_tokens = 32
-adapter.rank = 4
 train.steps = {STEPS}
 train.batch_size = 2
 schedule.name = "cosine"

@@ -13,26 +13,35 @@ from trainer.config.schema.optimizer import OptimizerConfig
 from trainer.config.schema.schedule import ScheduleConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
+from trainer.optim.fused_backward import FusedBackward
 from trainer.optim.schedules import Schedule
 
 
 def build_optimizer(
     config: OptimizerConfig, mode: str, parameters: Sequence[Parameter]
-) -> Optimizer:
-    """One group over all trainable parameters."""
+) -> Optimizer | FusedBackward:
+    """One group over all trainable parameters, or one optimiser for each."""
+
+    def make(some: Sequence[Parameter]) -> Optimizer:
+        return _build(config, mode, some)
+
+    return FusedBackward(parameters, make) if config.fused_backward else make(parameters)
+
+
+def _build(config: OptimizerConfig, mode: str, parameters: Sequence[Parameter]) -> Optimizer:
     entry = catalog.OPTIMIZERS[config.name]
     args: dict[str, Any] = entry.args | config.args.model_dump(exclude_none=True)
     try:
         return catalog.load(entry.path)(
             [{"params": list(parameters)}], learning_rate(config, mode), args
         )
-    except ModuleNotFoundError as missing:
+    except ImportError as missing:
         raise ConfigError(
             finding(
                 "RUN013",
-                f"optimizer {config.name} needs the package {missing.name}",
+                f"optimizer {config.name} needs the package {', '.join(entry.packages)}",
                 where="optimizer.name",
-                fix="pip install 'simpletuner-terminal[train]'",
+                fix=f"pip install 'simpletuner-terminal[{entry.extra}]'",
             )
         ) from missing
 
@@ -55,6 +64,6 @@ def build_schedule(config: ScheduleConfig, lr: float, total: int) -> Schedule:
     )
 
 
-def averaging(optimizer: Optimizer) -> bool:
+def averaging(optimizer: Optimizer | FusedBackward) -> bool:
     """Whether the optimiser keeps separate weights for training and for use."""
     return callable(getattr(optimizer, "eval", None))

@@ -6,6 +6,7 @@ SD, PIXART = "model.family = 'sd1x'", "model.family = 'pixart'"
 OFF = "compute.checkpointing.enabled = false"
 OFFLOAD = "compute.checkpointing.mode = 'offload'"
 ATTENTION, COMPILE = "compute.attention.backend", "compute.compile.backend = 'inductor'"
+FUSED = "optimizer.fused_backward = true"
 SWAP = "compute.offload.blocks = 4"
 FULL = "model.mode = 'full'"
 BASE = "compute.quant.base = 'int8-torchao'"
@@ -80,5 +81,13 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "CFG297": [(f"{COMPILE}; {SWAP}", COMPILE)],
     "CFG298": [(f"{COMPILE}; {BASE}", f"{COMPILE}; compute.quant.base = 'nf4-bnb'")],
+    "CFG299": [
+        (FUSED, f"{FUSED}; optimizer.clip = false"),
+        (f"{FUSED}; optimizer.clip = false; train.accumulate = 2", "train.accumulate = 2"),
+        (
+            f"{FUSED}; optimizer.clip = false; optimizer.name = 'prodigy'",
+            f"{FUSED}; optimizer.clip = false; optimizer.name = 'adamw8bit'",
+        ),
+    ],
     "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],
 }
