@@ -84,6 +84,7 @@ class FamilyFacts:
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
+    attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
     quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality
     quant_refused: frozenset[str] = frozenset()  # levels that spoil it
     supports: frozenset[str] = frozenset()

@@ -70,5 +70,6 @@ FACTS = FamilyFacts(
     validation_steps=20,
     lora_targets={"attention": _ATTENTION, "attention+ffs": (*_ATTENTION, *_FF)},
     default_targets="attention",
+    attention_kernels=False,
     supports=frozenset({"max_tokens"}),
 )

@@ -83,6 +83,7 @@ FACTS = FamilyFacts(
     },
     default_targets="attention",
     diffusers_reads_alpha=False,
+    attention_kernels=False,
     quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

@@ -44,5 +44,6 @@ FACTS = FamilyFacts(
     validation_steps=28,
     lora_targets=UNET_TARGETS,
     default_targets="attention",
+    attention_kernels=False,
     quant_levels=frozenset({"int8", "nf4"}),
 )

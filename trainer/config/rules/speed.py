@@ -15,7 +15,17 @@ def attention_has_gradients(config: JobConfig, facts: FamilyFacts) -> Iterator[P
     name, key = config.compute.attention.backend, "compute.attention.backend"
     if name is None:
         return
-    if not ATTENTION[name].gradients:
+    if not facts.attention_kernels:
+        yield Problem(
+            code="CFG293",
+            key=key,
+            idle=True,
+            message=f"the attention of {facts.display_name} takes no other kernel",
+            why="its layers call torch directly, which chooses by itself",
+            fix=f"remove {key}",
+            patch={key: None},
+        )
+    elif not ATTENTION[name].gradients:
         yield Problem(
             code="CFG295",
             key=key,

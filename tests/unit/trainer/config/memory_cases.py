@@ -89,5 +89,6 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"{FUSED}; optimizer.clip = false; optimizer.name = 'adamw8bit'",
         ),
     ],
+    "CFG293": [(f"{SD}; {ATTENTION} = 'flex'", f"{ATTENTION} = 'flex'")],
     "CFG287": [(f"compute.device = 'cpu'; {OFFLOAD}", OFFLOAD)],
 }
