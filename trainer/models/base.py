@@ -255,7 +255,9 @@ class Family(ABC):
         if compute.compile.backend is not None:
             compile_blocks(self.denoiser, compute.compile)
 
-    def enable_checkpointing(self, function: Callable[..., Any]) -> None:
+    def enable_checkpointing(self, function: Callable[..., Any] | None = None) -> None:
+        """`function` computes a block so that it is computed again in backward."""
+        function = function or Checkpointing(self.compute.checkpointing, self.device)
         self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)
 
     # --- text ------------------------------------------------------------------------------
