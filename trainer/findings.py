@@ -256,6 +256,28 @@ CODES: dict[str, str] = {
     "CFG272": "DoRA's row lengths are kept in bf16.",
     "CFG240": "A picture may become longer than the positions that the denoiser of this family "
     "knows, and a step on it would fail.",
+    "CFG280": "Full training cannot train quantised weights; an adapter on them can be trained.",
+    "CFG281": "The family cannot be trained on a base in this number format.",
+    "CFG282": "The family is not known to keep its quality on a base in this number format.",
+    "CFG283": "More text encoders are to be quantised than the family has.",
+    "CFG284": "A setting of quantisation is set while nothing is quantised.",
+    "CFG285": "A setting of quantisation fits no layer of the model, so it would do nothing.",
+    "CFG286": "A setting of gradient checkpointing is set while it is off.",
+    "CFG287": "Inputs of blocks cannot be moved to host memory, because training runs there.",
+    "CFG288": "The family has one text encoder, so there is nothing to load one after the other.",
+    "CFG289": "Weights of blocks cannot be swapped in this job: swapping needs a frozen denoiser "
+    "and gradient checkpointing of every block.",
+    "CFG290": "More blocks are to be swapped than the model has.",
+    "CFG291": "A setting of offloading has no effect in this job.",
+    "CFG292": "A text encoder cannot be both quantised and offloaded.",
+    "CFG293": "The model's attention takes no other kernel, so naming one has no effect.",
+    "CFG294": "The model has no repeated blocks that could be compiled.",
+    "CFG295": "This way of computing attention cannot train, or does not run on the device.",
+    "CFG296": "A setting of compilation has no effect.",
+    "CFG297": "Blocks cannot be both compiled and swapped to host memory.",
+    "CFG298": "Blocks whose weights are quantised in this form cannot be compiled.",
+    "CFG299": "Weights cannot be updated within the backward pass in this job: the optimiser, "
+    "gradient accumulation or clipping needs all gradients together.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -391,6 +413,10 @@ CODES: dict[str, str] = {
     "ENV002": "A checkpoint is of another class or kind than the family trains: its configuration "
     "says so. Set `model.family` to what the checkpoint is.",
     "ENV003": "A checkpoint lacks tensors of the model; they are never replaced by random numbers.",
+    "ENV010": "Storing weights in fewer bits needs a package that is not installed, or that does "
+    "not work here: `pip install 'simpletuner-terminal[quant]'`.",
+    "ENV011": "The autoencoder of the model cannot work in slices or in tiles.",
+    "ENV012": "A way of computing attention needs a package, or a device, that is not there.",
     "LOR001": "A saved adapter did not verify when it was read back. It was moved aside and is not "
     "to be used; the training state is intact.",
     "LOR002": "No module of the model matches the adapter's targets.",

@@ -65,6 +65,13 @@ class FakeFamily:
     def describe(self, which: str) -> dict[str, str]:
         return {"weights": self.identities[which], "dtype": "float32"}
 
+    def captions_at_once(self, batch_size: int) -> int:
+        return batch_size
+
+    def encode_captions(self, captions: Sequence[str], batch_size: int) -> list[dict[str, Tensor]]:
+        self.load("text")
+        return self.encode_text(captions)
+
     def encode_text(self, captions: Sequence[str]) -> list[dict[str, Tensor]]:
         assert "text" in self.loaded
         self.captions += captions

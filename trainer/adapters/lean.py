@@ -23,7 +23,9 @@ def install(model: nn.Module, adapter: str) -> int:
 
     count = 0
     for module in model.modules():
-        if type(module) is not Linear or adapter not in module.lora_A:
+        if not isinstance(module, Linear) or type(module).forward is not Linear.forward:
+            continue  # a quantised base may have a class of its own, with the same forward
+        if adapter not in module.lora_A:
             continue
         plain = adapter not in module.lora_variant and not module.lora_bias[adapter]
         if plain and isinstance(module.lora_dropout[adapter], nn.Identity):

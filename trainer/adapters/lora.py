@@ -25,6 +25,7 @@ from trainer.adapters.layouts import DOWN, MAGNITUDE, UP, AdapterTensors
 from trainer.adapters.patterns import sizes
 from trainer.adapters.targets import adapted_modules, target_modules
 from trainer.config.schema.adapter import AdapterConfig
+from trainer.memory.quant_backends import quiet
 from trainer.models.base import Family
 from trainer.rng import stream_seed
 
@@ -59,7 +60,7 @@ class LoRA:
         self.targets = target_modules(config, family)
         found = sizes(adapted_modules(config, family), config)
         self.sizes = {name: _size(config, *size) for name, size in found.items()}
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
             family.denoiser.add_adapter(self._peft_config(), adapter_name=ADAPTER)
             self._layers = {n: m for n, m in family.denoiser.named_modules() if _adapted(m)}
@@ -77,7 +78,8 @@ class LoRA:
             self._start_from(Path(config.init_from))
 
     def _peft_config(self) -> Any:
-        from peft import LoraConfig
+        with quiet():
+            from peft import LoraConfig
 
         excluding = bool(self.config.exclude)
         names = "|".join(re.escape(name) for name in self.sizes)  # PEFT: the whole name

@@ -33,13 +33,13 @@ def build_text(
     """
     texts = {text_key(caption, store.encoder): caption for caption in captions}
     missing = store.missing(sorted(texts))
-    groups = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
+    size = family.captions_at_once(batch_size)
+    groups = [missing[i : i + size] for i in range(0, len(missing), size)]
     if not groups:
         return True
 
     def encode(keys: Keys) -> Encoded:
-        family.load("text")
-        entries = family.encode_text([texts[key] for key in keys])
+        entries = family.encode_captions([texts[key] for key in keys], batch_size)
         return dict(zip(keys, entries, strict=True)), {}
 
     store.describe(family.describe("text"))

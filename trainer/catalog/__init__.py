@@ -43,10 +43,26 @@ class OptimizerEntry:
     self_averaging: bool = False
     bf16_weights: bool = False
     packages: tuple[str, ...] = ()
+    extra: str = "train"  # of our package, which brings them
+    one_by_one: bool = False  # treats every weight by itself, so it may act within backward
 
 
 _ADAM = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01}
 _ADAM_LR = {"adapter": 1e-4, "full": 1e-5}
+
+
+def _quantised(path: str, summary: str) -> OptimizerEntry:
+    """An AdamW whose states take fewer bits."""
+    return OptimizerEntry(
+        f"trainer.optim.{path}",
+        summary,
+        args=_ADAM,
+        default_lr=_ADAM_LR,
+        packages=("bitsandbytes" if path.startswith("eight") else "torchao",),
+        extra="quant",
+        one_by_one=True,
+    )
+
 
 OPTIMIZERS: dict[str, OptimizerEntry] = {
     "adamw": OptimizerEntry(
@@ -54,6 +70,23 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
         "AdamW (torch, fused) on fp32 weights",
         args=_ADAM,
         default_lr=_ADAM_LR,
+        one_by_one=True,
+    ),
+    "adamw8bit": _quantised("eight_bit:adamw", "AdamW with 8-bit states (bitsandbytes)"),
+    "adamw8bit_paged": _quantised(
+        "eight_bit:paged_adamw", "the same, states in host memory when the device is full"
+    ),
+    "ao_adamw8bit": _quantised("low_bit:adamw_8bit", "AdamW with 8-bit states (torchao)"),
+    "ao_adamw4bit": _quantised("low_bit:adamw_4bit", "AdamW with 4-bit states (torchao)"),
+    "ao_adamwfp8": _quantised("low_bit:adamw_fp8", "AdamW with fp8 states (torchao)"),
+    "lion8bit": OptimizerEntry(
+        "trainer.optim.eight_bit:lion",
+        "Lion with an 8-bit state (bitsandbytes): steps of one size, by sign",
+        args={"betas": [0.9, 0.99], "weight_decay": 0.01},
+        default_lr={"adapter": 3e-5, "full": 3e-6},
+        packages=("bitsandbytes",),
+        extra="quant",
+        one_by_one=True,
     ),
     "adamw_bf16": OptimizerEntry(
         "trainer.optim.adamw_bf16:build",

@@ -113,6 +113,9 @@ class FamilyFacts:
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
+    attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
+    quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality
+    quant_refused: frozenset[str] = frozenset()  # levels that spoil it
     supports: frozenset[str] = frozenset()
 
     @property

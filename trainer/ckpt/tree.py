@@ -15,18 +15,30 @@ _REF = "__tensor__"
 _INT_KEYS = "__int_keys__"
 
 
-def flatten(value: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
-    """JSON form of `value`; its tensors are added to `tensors` under their path."""
+Seen = dict[tuple[Any, ...], str]  # what a tensor looks at -> path under which it is stored
+
+
+def flatten(
+    value: Any, tensors: dict[str, Tensor], path: str = "", seen: Seen | None = None
+) -> Any:
+    """JSON form of `value`; its tensors are added to `tensors` under their path.
+
+    A tensor that stands in several places (a table that all weights share) is stored once.
+    """
+    seen = {} if seen is None else seen
     if isinstance(value, Tensor):
-        tensors[path] = value.detach().to("cpu").contiguous()
-        return {_REF: path}
+        looks_at = (value.data_ptr(), value.dtype, value.shape, value.stride(), value.device)
+        first = seen.setdefault(looks_at, path) if value.numel() else path
+        if first == path:
+            tensors[path] = value.detach().to("cpu").contiguous()
+        return {_REF: first}
     if isinstance(value, dict):
-        document = {str(k): flatten(v, tensors, f"{path}/{k}") for k, v in value.items()}
+        document = {str(k): flatten(v, tensors, f"{path}/{k}", seen) for k, v in value.items()}
         if any(isinstance(k, int) for k in value):
             document[_INT_KEYS] = True
         return document
     if isinstance(value, (list, tuple)):
-        return [flatten(v, tensors, f"{path}/{i}") for i, v in enumerate(value)]
+        return [flatten(v, tensors, f"{path}/{i}", seen) for i, v in enumerate(value)]
     assert value is None or isinstance(value, (bool, int, float, str)), (
         f"state at {path} has type {type(value).__name__}, which cannot be stored"
     )

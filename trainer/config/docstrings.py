@@ -16,8 +16,12 @@ from pydantic import BaseModel
 
 @cache
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
-    """Field name -> documentation."""
-    return _docs_of_module(model.__module__).get(model.__name__, {})
+    """Field name -> documentation, that of inherited fields included."""
+    found: dict[str, str] = {}
+    for section in reversed(model.__mro__):
+        if issubclass(section, BaseModel) and section is not BaseModel:
+            found |= _docs_of_module(section.__module__).get(section.__name__, {})
+    return found
 
 
 @cache

@@ -38,8 +38,7 @@ def build_parts(config: JobConfig, session: Session) -> Parts:
     )
     family.load("denoiser")
     trainable = build_trainable(config, family, trainable_dtype)
-    if config.compute.checkpointing.enabled:
-        family.enable_checkpointing()
+    family.ready_denoiser()
     return assemble(config, device, family, prepared, trainable)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 LIBRARIES = ("diffusers", "transformers", "huggingface_hub", "peft")
+CHATTY = ("torchao", "bitsandbytes")  # they warn of every optional kernel that is not there
 
 
 def set_log_level(name: str) -> None:
@@ -17,3 +18,5 @@ def set_log_level(name: str) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     for logger in (None, *LIBRARIES):
         logging.getLogger(logger).setLevel(level)
+    for logger in CHATTY:
+        logging.getLogger(logger).setLevel(level if level < logging.WARNING else logging.ERROR)

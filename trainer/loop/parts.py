@@ -17,6 +17,7 @@ from trainer.models.base import Family
 from trainer.objective.compose import Objective
 from trainer.optim.build import averaging
 from trainer.optim.ema import EMA
+from trainer.optim.fused_backward import FusedBackward
 from trainer.optim.schedules import Schedule
 
 
@@ -29,7 +30,7 @@ class Parts:
     trainable: Trainable
     parameters: Sequence[Parameter]
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Optimizer | FusedBackward
     schedule: Schedule
     ema: EMA | None
     autocast_dtype: torch.dtype | None

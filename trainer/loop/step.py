@@ -22,6 +22,7 @@ from trainer.loop.parts import Parts
 from trainer.objective.compose import Corrupted
 from trainer.objective.masks import drawn_weights
 from trainer.optim.clip import clip_by_norm
+from trainer.optim.fused_backward import FusedBackward
 from trainer.rng import stream_seed
 
 
@@ -60,7 +61,10 @@ def optimiser_step(parts: Parts, batches: Iterator[Batch], step: int) -> StepSca
         (prior_losses if batch.prior else losses).append(loss.detach())
         samples += len(batch.sample_ids)
 
-    grad_norm = clip_by_norm(parts.parameters, config.optimizer.clip)
+    if isinstance(parts.optimizer, FusedBackward):  # the weights are updated already
+        grad_norm = parts.optimizer.take_norm()
+    else:
+        grad_norm = clip_by_norm(parts.parameters, config.optimizer.clip)
     parts.optimizer.step()
     parts.optimizer.zero_grad(set_to_none=True)
     point("step.after_optimizer")

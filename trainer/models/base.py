@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +20,19 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trainer import catalog
-from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.catalog.facts import FamilyFacts, Prediction, TextEncoderFact
+from trainer.config.schema.compute import ComputeConfig
 from trainer.config.schema.model import ModelConfig
 from trainer.config.schema.root import JobConfig
+from trainer.memory.attention import use_attention
+from trainer.memory.blocks import place
+from trainer.memory.checkpointing import Checkpointing
+from trainer.memory.compile import compile_blocks
+from trainer.memory.in_turn import BATCHES, InTurn
+from trainer.memory.layerwise import through_device
+from trainer.memory.quant import QuantPlan, quantise
+from trainer.memory.swap import BlockSwap, swapped_blocks
+from trainer.memory.vae import spare_memory
 from trainer.models import load
 from trainer.models.condition import Condition
 from trainer.models.identity import files_of, identity
@@ -54,39 +64,96 @@ class Family(ABC):
     facts: FamilyFacts
     encode_version = 1  # part of cache keys: raise it when encoding changes
 
-    def __init__(self, model: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        compute: ComputeConfig | None = None,
+    ) -> None:
         self.model = model
+        self.compute = compute or ComputeConfig()
         self.device = device
         self.dtype = dtype
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
         self.image_processor: Any = None
         self.source = Source.of(model, self.facts)
+        self._in_turn: InTurn | None = None
+        self.swap: BlockSwap | None = None
 
     # --- loading ---------------------------------------------------------------------------
 
     def load(self, which: Which) -> None:
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
-            for fact in self.source.text_encoders:
-                if fact.slot not in self.modules:
-                    self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
-                    encoder = load.text_encoder(self.source, fact, self.dtype)
-                    self.modules[fact.slot] = self._frozen(encoder)
+            self._load_text([f for f in self.source.text_encoders if f.slot not in self.modules])
         elif which == "image":
             fact = self.facts.image_encoder
             if fact is not None and fact.slot not in self.modules:
                 self.image_processor = load.image_processor(self.source, fact)
                 encoder = load.image_encoder(self.source, fact, self.dtype)
-                self.modules[fact.slot] = self._frozen(encoder)
+                self.modules[fact.slot] = self._frozen(encoder, self.compute.offload.text_encoders)
         elif which == "vae" and "vae" not in self.modules:
-            self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
+            vae = self._frozen(load.vae(self.source, self.vae_dtype), self.compute.offload.vae)
+            spare_memory(vae, self.model.components.vae)
+            self.modules["vae"] = vae
         elif which == "denoiser" and "denoiser" not in self.modules:
-            denoiser = load.denoiser(self.source, self.denoiser_dtype)
-            self.modules["denoiser"] = self._frozen(denoiser)
+            self.modules["denoiser"] = self._denoiser()
 
-    def _frozen(self, module: nn.Module) -> nn.Module:
-        return module.to(self.device).requires_grad_(False).eval()
+    def _load_text(self, facts: Sequence[TextEncoderFact]) -> None:
+        loaders: dict[str, Callable[[], nn.Module]] = {}
+        for fact in facts:
+            self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
+            loaders[fact.slot] = partial(self._text_encoder, fact)
+        if self.compute.text_encoders == "sequential" and len(loaders) > 1:
+            self._in_turn = InTurn(loaders, device=self.device, dtype=self.dtype)
+            self.modules |= self._in_turn.stands
+        else:
+            self.modules |= {slot: loader() for slot, loader in loaders.items()}
+
+    def _text_encoder(self, fact: TextEncoderFact) -> nn.Module:
+        encoder = load.text_encoder(self.source, fact, self.dtype)
+        plan = self._encoder_plan(fact.slot)
+        if plan is not None:
+            quantise(encoder, plan, device=self.device)
+        return self._frozen(encoder, self.compute.offload.text_encoders)
+
+    def _frozen(self, module: nn.Module, offloaded: bool = False) -> nn.Module:
+        """Without gradients; on the device, or in host memory and on the device layer by layer."""
+        module.requires_grad_(False).eval()
+        return through_device(module, self.device) if offloaded else module.to(self.device)
+
+    def _denoiser(self) -> nn.Module:
+        """Quantised before it moves, so that it arrives small; blocks that are to be swapped stay
+        in host memory, where an adapter finds their weights."""
+        denoiser = load.denoiser(self.source, self.denoiser_dtype)
+        if self._base_plan is not None:
+            quantise(denoiser, self._base_plan, device=self.device)
+        away = swapped_blocks(denoiser, self.compute.offload.blocks or 0)
+        return place(denoiser, self.device, away).requires_grad_(False).eval()
+
+    @property
+    def _base_plan(self) -> QuantPlan | None:
+        quant = self.compute.quant
+        if quant.base is None or self.model.mode == "full":
+            return None
+        return QuantPlan(
+            name=quant.base,
+            via="cpu" if self.compute.offload.blocks else quant.via,
+            modulation=quant.modulation,
+            keep=tuple(quant.keep),
+        )
+
+    def _encoder_plan(self, slot: str) -> QuantPlan | None:
+        quant = self.compute.quant
+        slots = [fact.slot for fact in self.facts.text_encoders]
+        wanted = dict(zip(slots, quant.text_encoders, strict=False)).get(slot, "none")
+        if wanted == "none":
+            return None
+        where = f"compute.quant.text_encoders[{slots.index(slot)}]"
+        return QuantPlan(name=wanted, via=quant.via, where=where)
 
     def unload(self, which: Which) -> None:
         """Drop a group of components and give its memory back."""
@@ -97,6 +164,9 @@ class Family(ABC):
             slots = [self.facts.image_encoder.slot]
         for slot in slots:
             self.modules.pop(slot, None)
+        if which == "text" and self._in_turn is not None:
+            self._in_turn.clear()
+            self._in_turn = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -143,8 +213,17 @@ class Family(ABC):
         return parts | {f"option {n}": repr(value) for n, value in options}
 
     def _traits(self, which: Which) -> tuple[Any, ...]:
-        """Options on text change no latent and no embedding of a picture."""
-        return () if which in ("vae", "image") else self.traits
+        """Options on text change no latent and no embedding of a picture; fewer bits change what a
+        network computes."""
+        if which == "image":
+            return ()
+        if which == "vae":
+            return ("tiled",) if self.model.components.vae.tiling else ()
+        if which == "denoiser":
+            plans = [self._base_plan]
+        else:
+            plans = [self._encoder_plan(fact.slot) for fact in self.source.text_encoders]
+        return (*self.traits, *(plan.result for plan in plans if plan is not None))
 
     @property
     def traits(self) -> tuple[Any, ...]:
@@ -194,14 +273,55 @@ class Family(ABC):
         """Channels of this checkpoint's latents, likewise."""
         return load.latent_channels(self.source) or self.facts.latent_channels
 
-    def enable_checkpointing(self) -> None:
-        self.denoiser.enable_gradient_checkpointing()
+    def ready_denoiser(self) -> None:
+        """What has to come after the adapter: what is kept for backward, where weights are, and
+        which code runs."""
+        compute = self.compute
+        checkpointing = Checkpointing(compute.checkpointing, self.device)
+        if compute.checkpointing.enabled:
+            self.enable_checkpointing(checkpointing)
+        if compute.offload.blocks:
+            self.swap = BlockSwap(
+                self.denoiser,
+                compute.offload.blocks,
+                ring=compute.offload.ring,
+                device=self.device,
+                checkpointed=checkpointing.covers,
+            )
+        if compute.attention.backend is not None:
+            use_attention(self.denoiser, compute.attention.backend)
+        if compute.compile.backend is not None:
+            compile_blocks(self.denoiser, compute.compile)
+
+    def enable_checkpointing(self, function: Callable[..., Any] | None = None) -> None:
+        """`function` computes a block so that it is computed again in backward."""
+        function = function or Checkpointing(self.compute.checkpointing, self.device)
+        self.checkpoint_with(function)
+
+    def checkpoint_with(self, function: Callable[..., Any]) -> None:
+        self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)
 
     # --- text ------------------------------------------------------------------------------
 
     @abstractmethod
     def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
         """One entry per caption, batch dimension removed, on CPU."""
+
+    def captions_at_once(self, batch_size: int) -> int:
+        """Captions to hand to `encode_captions` together, at `batch_size` in one batch."""
+        sequential = self.compute.text_encoders == "sequential"
+        return batch_size * (BATCHES if sequential else 1)
+
+    def encode_captions(self, captions: Sequence[str], batch_size: int) -> list[TextEntry]:
+        """`encode_text` in batches; encoders that are loaded in turn see all batches in theirs."""
+        self.load("text")
+        starts = range(0, len(captions), batch_size)
+        batches = [captions[i : i + batch_size] for i in starts]
+        if self._in_turn is not None:
+            encoded = self._in_turn.encode(batches, self.encode_text)
+        else:
+            encoded = [self.encode_text(batch) for batch in batches]
+        return [entry for entries in encoded for entry in entries]
 
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
         """Stack entries; sequences of different length are padded with zeros at the end."""
@@ -352,4 +472,4 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 def build_family(config: JobConfig, device: torch.device, dtype: torch.dtype) -> Family:
     """The family of the job; nothing is loaded yet."""
     cls = catalog.load(catalog.FAMILIES[config.model.family])
-    return cls(config.model, device=device, dtype=dtype)
+    return cls(config.model, device=device, dtype=dtype, compute=config.compute)

@@ -8,12 +8,11 @@ what is visible; the padding that a batch adds is hidden again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from trainer.catalog.families.chroma import FACTS
 from trainer.models.base import ImageRequest, TextEntry
@@ -49,13 +48,13 @@ class Chroma(PackedFlow):
             entries.append({"prompt_embeds": row[:visible].clone(), "mask": mask[:visible].clone()})
         return entries
 
-    def enable_checkpointing(self) -> None:
-        self.denoiser.enable_gradient_checkpointing(self._checkpointed)
-
-    def _checkpointed(self, block: nn.Module, *args: Any) -> Any:
+    def checkpoint_with(self, function: Callable[..., Any]) -> None:
         """diffusers forgets the mask of single-stream blocks here: theirs are three arguments."""
-        rest = (self._mask,) if len(args) == 3 else ()
-        return checkpoint(block.__call__, *args, *rest, use_reentrant=False)
+
+        def masked(block: nn.Module, *args: Any) -> Any:
+            return function(block, *args, *((self._mask,) if len(args) == 3 else ()))
+
+        super().checkpoint_with(masked)
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         height, width = noisy.shape[-2:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from trainer import catalog
@@ -12,26 +13,39 @@ from trainer.config.schema.optimizer import OptimizerConfig
 from trainer.config.schema.schedule import ScheduleConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
+from trainer.optim.fused_backward import FusedBackward
 from trainer.optim.schedules import Schedule
 
 
 def build_optimizer(
     config: OptimizerConfig, mode: str, groups: Sequence[dict[str, Any]]
-) -> Optimizer:
-    """Over groups of trainable parameters, each with its `params` and maybe an `lr_factor`."""
+) -> Optimizer | FusedBackward:
+    """Over groups of trainable parameters, each with its `params` and maybe an `lr_factor`; or one
+    optimiser for each parameter."""
+    if not config.fused_backward:
+        return _build(config, mode, groups)
+    group_of = {parameter: group for group in groups for parameter in group["params"]}
+
+    def make(some: Sequence[Parameter]) -> Optimizer:
+        return _build(config, mode, [{**group_of[p], "params": [p]} for p in some])
+
+    return FusedBackward(list(group_of), make)
+
+
+def _build(config: OptimizerConfig, mode: str, groups: Sequence[dict[str, Any]]) -> Optimizer:
     entry = catalog.OPTIMIZERS[config.name]
     args: dict[str, Any] = entry.args | config.args.model_dump(exclude_none=True)
     try:
         return catalog.load(entry.path)(
             [dict(group) for group in groups], learning_rate(config, mode), args
         )
-    except ModuleNotFoundError as missing:
+    except ImportError as missing:
         raise ConfigError(
             finding(
                 "RUN013",
-                f"optimizer {config.name} needs the package {missing.name}",
+                f"optimizer {config.name} needs the package {', '.join(entry.packages)}",
                 where="optimizer.name",
-                fix="pip install 'simpletuner-terminal[train]'",
+                fix=f"pip install 'simpletuner-terminal[{entry.extra}]'",
             )
         ) from missing
 
@@ -54,6 +68,6 @@ def build_schedule(config: ScheduleConfig, lr: float, total: int) -> Schedule:
     )
 
 
-def averaging(optimizer: Optimizer) -> bool:
+def averaging(optimizer: Optimizer | FusedBackward) -> bool:
     """Whether the optimiser keeps separate weights for training and for use."""
     return callable(getattr(optimizer, "eval", None))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from torch.optim import Optimizer
 
+from trainer.optim.fused_backward import FusedBackward
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -47,7 +49,7 @@ class Schedule:
                 return (1.0 + math.cos(2.0 * math.pi * x * self.cycles)) / 2.0
         raise AssertionError(f"schedule {self.name} has no shape")
 
-    def apply(self, optimizer: Optimizer, step: int) -> float:
+    def apply(self, optimizer: Optimizer | FusedBackward, step: int) -> float:
         """Set the rate of step `step` on every group (scaled by the group's own factor)."""
         rate = self.rate(step)
         for group in optimizer.param_groups:

@@ -83,4 +83,5 @@ FACTS = FamilyFacts(
         "blocks": ("FluxTransformerBlock", "FluxSingleTransformerBlock"),
     },
     supports=frozenset({"max_tokens", "attention_mask", "guidance_embed", "conditioning"}),
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
 )

@@ -71,5 +71,6 @@ FACTS = FamilyFacts(
     lora_targets={"attention": _ATTENTION, "attention+ffs": (*_ATTENTION, *_FF)},
     default_targets="attention",
     lycoris_targets={"attention": ("Attention",), "attention+ffs": ("Attention", "FeedForward")},
+    attention_kernels=False,
     supports=frozenset({"max_tokens"}),
 )

@@ -56,4 +56,6 @@ FACTS = FamilyFacts(
     lora_targets=UNET_TARGETS,
     default_targets="attention",
     lycoris_targets=UNET_LYCORIS,
+    attention_kernels=False,
+    quant_levels=frozenset({"int8", "nf4"}),
 )

@@ -41,4 +41,6 @@ FACTS = replace(
     default_flavour="2.1",
     prediction=Prediction.V,
     default_resolution=768,
+    attention_kernels=False,
+    quant_levels=frozenset({"int8", "nf4"}),
 )

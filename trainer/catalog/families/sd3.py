@@ -84,5 +84,7 @@ FACTS = FamilyFacts(
     default_targets="attention",
     lycoris_targets={"attention": ("Attention",), "attention+ffs": ("Attention", "FeedForward")},
     diffusers_reads_alpha=False,
+    attention_kernels=False,
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

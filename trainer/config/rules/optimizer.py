@@ -133,6 +133,38 @@ def one_warmup(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
         )
 
 
+def backward_has_all_it_needs(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if not config.optimizer.fused_backward:
+        return
+    entry, key = OPTIMIZERS.get(config.optimizer.name), "optimizer.fused_backward"
+    if entry is not None and not entry.one_by_one:
+        able = ", ".join(name for name, other in OPTIMIZERS.items() if other.one_by_one)
+        yield Problem(
+            code="CFG299",
+            key=key,
+            message=f"{config.optimizer.name} looks at all gradients together",
+            fix=f"remove {key}, or use one of {able}",
+            patch={key: None},
+        )
+    elif config.train.accumulate > 1:
+        yield Problem(
+            code="CFG299",
+            key=key,
+            message="weights are updated in every backward pass, so none can be accumulated",
+            fix="set train.accumulate = 1",
+            patch={"train.accumulate": 1},
+        )
+    elif config.optimizer.clip is not None:
+        yield Problem(
+            code="CFG299",
+            key=key,
+            message="gradients cannot be clipped by their norm",
+            why="it is known only when all of them are there, and by then they are gone",
+            fix="set optimizer.clip = false",
+            patch={"optimizer.clip": False},
+        )
+
+
 RULES = (
     optimizer_known,
     args_known,
@@ -143,4 +175,5 @@ RULES = (
     clip_leaves_gradient,
     prodigy_knows_warmup,
     one_warmup,
+    backward_has_all_it_needs,
 )

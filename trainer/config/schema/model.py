@@ -23,12 +23,21 @@ class ComponentConfig(Section):
     """Precision in which the component is loaded; default: the family's choice."""
 
 
+class VaeConfig(ComponentConfig):
+    """The autoencoder, and how it spares memory."""
+
+    slicing: bool = Field(default=False, json_schema_extra=changes("memory", "time"))
+    """Code one picture after the other instead of a whole batch."""
+    tiling: bool = Field(default=False, json_schema_extra=changes("memory", "time", "result"))
+    """Code large pictures in overlapping tiles; seams differ a little from whole pictures."""
+
+
 class ComponentsConfig(Section):
     """Components that may come from elsewhere."""
 
     denoiser: ComponentConfig = Field(default_factory=ComponentConfig)
     """The trained network (UNet or transformer)."""
-    vae: ComponentConfig = Field(default_factory=ComponentConfig)
+    vae: VaeConfig = Field(default_factory=VaeConfig)
     """The autoencoder between pixels and latents."""
 
 

@@ -43,6 +43,8 @@ class OptimizerConfig(Section):
     """Arguments of the optimiser; default by optimiser."""
     clip: float | None = Field(default=1.0, gt=0, json_schema_extra=_RESULT)
     """Limit of the global gradient norm; false turns clipping off."""
+    fused_backward: bool = Field(default=False, json_schema_extra=changes("memory"))
+    """Update each weight within the backward pass and drop its gradient; needs clip = false."""
 
     @field_validator("clip", mode="before")
     @classmethod

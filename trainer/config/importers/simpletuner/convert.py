@@ -17,6 +17,7 @@ from trainer.config.importers.simpletuner.semantics import semantics
 from trainer.config.importers.simpletuner.settings import identity, objective, pictures, run
 from trainer.config.importers.simpletuner.settings.adapter import adapter
 from trainer.config.importers.simpletuner.settings.length import Batch, batch, length
+from trainer.config.importers.simpletuner.settings.memory import memory
 from trainer.config.importers.simpletuner.settings.optimizer import optimizer
 from trainer.config.importers.simpletuner.settings.schedule import schedule
 from trainer.config.importers.simpletuner.sweep import sweep
@@ -84,6 +85,7 @@ def _settings(t: Translation, sources: Sources) -> Batch | None:
     objective.loss(t)
     objective.ema(t)
     run.precision(t)
+    memory(t)
     run.checkpoints(t)
     run.loader(t)
     pictures.validation(t)

@@ -450,12 +450,23 @@ CASES = [
     flux("name of the run", {"tracker_run_name": "cats"}, {"job.name": "cats"}),
     flux("seed", {"seed": "1234"}, {"job.seed": 1234}),
     flux("seed of the clock", {"seed": 0}, {"job": None}, keys={"seed": "approximated"}),
-    # --- what is not here
+    # --- memory and speed
     flux(
         "quantisation",
         {"base_model_precision": "int8-quanto", "quantize_via": "cpu"},
+        {"compute.quant": {"base": "int8-quanto", "via": "cpu"}},
+    ),
+    flux(
+        "quantisation by another package",
+        {"base_model_precision": "int8dq-torchao", "text_encoder_2_precision": "int8-torchao"},
+        {"compute.quant": {"base": "int8-torchao", "text_encoders": ["none", "int8-torchao"]}},
+        keys={"base_model_precision": "approximated", "text_encoder_2_precision": "mapped"},
+    ),
+    flux(
+        "quantisation that is not known",
+        {"base_model_precision": "uint3-sdnq", "text_encoder_4_precision": "int8-torchao"},
         {"compute": None},
-        keys={"base_model_precision": "unsupported", "quantize_via": "unsupported"},
+        keys={"base_model_precision": "unsupported", "text_encoder_4_precision": "unsupported"},
     ),
     flux(
         "quantisation that is off",
@@ -463,6 +474,56 @@ CASES = [
         {"compute": None},
         keys={"base_model_precision": "ignored", "quantize_via": "ignored"},
     ),
+    flux(
+        "checkpointing with offload, one block of two",
+        {"gradient_checkpointing_backend": "unsloth", "gradient_checkpointing_interval": 2},
+        {"compute.checkpointing": {"mode": "offload", "interval": 2}},
+    ),
+    flux(
+        "swapped blocks, offloaded encoders",
+        {
+            "musubi_blocks_to_swap": 12,
+            "enable_group_offload": True,
+            "group_offload_text_encoder": True,
+            "group_offload_vae": True,
+        },
+        {"compute.offload": {"blocks": 12, "text_encoders": True, "vae": True}},
+        keys={"enable_group_offload": "unsupported"},
+    ),
+    flux(
+        "swap without checkpointing",
+        {"musubi_blocks_to_swap": 12, "gradient_checkpointing": False},
+        {"compute.offload": None},
+        keys={"musubi_blocks_to_swap": "unsupported"},
+    ),
+    flux(
+        "autoencoder in slices and tiles",
+        {"vae_enable_slicing": True, "vae_enable_tiling": True},
+        {"model.components.vae": {"slicing": True, "tiling": True}},
+    ),
+    flux(
+        "attention",
+        {"attention_mechanism": "flash-attn-3"},
+        {"compute.attention.backend": "flash-attn-3"},
+    ),
+    flux(
+        "attention that cannot train",
+        {"attention_mechanism": "sageattention"},
+        {"compute": None},
+        keys={"attention_mechanism": "unsupported"},
+    ),
+    flux(
+        "compilation",
+        {"dynamo_backend": "inductor", "dynamo_mode": "max-autotune", "dynamo_dynamic": True},
+        {"compute.compile": {"backend": "inductor", "mode": "max-autotune", "dynamic": True}},
+    ),
+    flux(
+        "compilation of quantised blocks",
+        {"dynamo_backend": "inductor", "base_model_precision": "int8-torchao"},
+        {"compute.compile": None},
+        keys={"dynamo_backend": "unsupported"},
+    ),
+    # --- what is not here
     flux(
         "a technique and its options",
         {"crepa_enabled": True, "crepa_lambda": 0.3, "layersync_lambda": 0.1},

@@ -10,7 +10,6 @@ from trainer.config.importers.simpletuner.options.rule import (
     lacking,
 )
 
-_QUANT = "models are not quantised here; memory and results differ"
 _SDNQ = "an option of SDNQ quantisation, which is not used here"
 _OFFLOAD = "weights stay on the device, which needs more memory"
 _SPEED = "a matter of speed; the result is the same"
@@ -21,14 +20,14 @@ _DEBUG = "debug.log_level sets what is logged"
 
 PRECISION: dict[str, Rule] = {
     "mixed_precision": handled("bf16"),
-    "base_model_default_dtype": lacking(_QUANT, "bf16", gate="base_model_precision"),
-    "base_model_precision": lacking(_QUANT, "no_change"),
-    "text_encoder_1_precision": lacking(_QUANT, "no_change"),
-    "text_encoder_2_precision": lacking(_QUANT, "no_change"),
-    "text_encoder_3_precision": lacking(_QUANT, "no_change"),
-    "text_encoder_4_precision": lacking(_QUANT, "no_change"),
-    "quantize_via": lacking(_QUANT, gate="base_model_precision"),
-    "quantization_config": lacking(_QUANT),
+    "base_model_default_dtype": dropped("compute.precision.dtype is that of the base, too"),
+    "base_model_precision": handled("no_change"),
+    "text_encoder_1_precision": handled("no_change"),
+    "text_encoder_2_precision": handled("no_change"),
+    "text_encoder_3_precision": handled("no_change"),
+    "text_encoder_4_precision": handled("no_change"),
+    "quantize_via": handled("accelerator"),
+    "quantization_config": lacking("compute.quant has a few settings instead"),
     "quantize_activations": dropped("it has no effect on present presets"),
     "gradient_precision": dropped("decided by the optimiser, there as here"),
     "disable_tf32": lacking("TF32 is always allowed here", False),
@@ -45,15 +44,17 @@ PRECISION: dict[str, Rule] = {
 }
 
 MEMORY: dict[str, Rule] = {
-    "enable_group_offload": lacking(_OFFLOAD, False),
+    "enable_group_offload": lacking(
+        "blocks of the denoiser are swapped instead: compute.offload.blocks", False
+    ),
     "group_offload_type": lacking(_OFFLOAD, gate="enable_group_offload"),
     "group_offload_blocks_per_group": lacking(_OFFLOAD, gate="enable_group_offload"),
     "group_offload_use_stream": lacking(_OFFLOAD, gate="enable_group_offload"),
     "group_offload_to_disk_path": lacking(_OFFLOAD, gate="enable_group_offload"),
-    "group_offload_text_encoder": lacking(_OFFLOAD, False, gate="enable_group_offload"),
-    "group_offload_vae": lacking(_OFFLOAD, False, gate="enable_group_offload"),
-    "musubi_blocks_to_swap": lacking(_OFFLOAD, 0),
-    "musubi_block_swap_device": lacking(_OFFLOAD, gate="musubi_blocks_to_swap"),
+    "group_offload_text_encoder": handled(False, gate="enable_group_offload"),
+    "group_offload_vae": handled(False, gate="enable_group_offload"),
+    "musubi_blocks_to_swap": handled(0),
+    "musubi_block_swap_device": dropped("swapped blocks live in host memory"),
     "ramtorch": lacking(_OFFLOAD, False),
     "ramtorch_target_modules": lacking(_OFFLOAD, gate="ramtorch"),
     "ramtorch_text_encoder": lacking(_OFFLOAD, False, gate="ramtorch"),
@@ -70,12 +71,8 @@ MEMORY: dict[str, Rule] = {
     "set_grads_to_none": dropped("always so here"),
     "unet_attention_slice": dropped(_SPEED),
     "gradient_checkpointing": direct("compute.checkpointing.enabled", "bool", default=True),
-    "gradient_checkpointing_backend": lacking(
-        "activations are computed again by torch's own way", "torch", gate="gradient_checkpointing"
-    ),
-    "gradient_checkpointing_interval": dropped(
-        "every block is checkpointed; the result is the same"
-    ),
+    "gradient_checkpointing_backend": handled("torch", gate="gradient_checkpointing"),
+    "gradient_checkpointing_interval": handled(gate="gradient_checkpointing"),
     "gradient_checkpointing_segment_stride": dropped(
         "every block is checkpointed; the result is the same"
     ),
@@ -86,29 +83,22 @@ MEMORY: dict[str, Rule] = {
     "gradient_checkpointing_offload_prefetch": lacking(
         _OFFLOAD, False, gate="gradient_checkpointing_offload_attention"
     ),
-    "vae_enable_slicing": dropped(_VAE),
-    "vae_enable_tiling": lacking(
-        "pictures are encoded whole; tiles would differ at their seams", False
-    ),
+    "vae_enable_slicing": direct("model.components.vae.slicing", "bool", default=False),
+    "vae_enable_tiling": direct("model.components.vae.tiling", "bool", default=False),
     "vae_enable_patch_conv": dropped(_VAE),
     "vae_enable_temporal_roll": dropped(_VAE),
     "keep_vae_loaded": dropped(_VAE),
 }
 
 ATTENTION: dict[str, Rule] = {
-    "attention_mechanism": lacking(
-        "torch's own attention is used; the result is the same up to rounding",
-        *("diffusers", "native"),
-    ),
+    "attention_mechanism": handled("diffusers"),
     "sla_config": lacking("sparse linear attention is not trained here"),
-    "sageattention_usage": lacking("torch's own attention is used", "inference"),
-    "dynamo_backend": lacking("models are not compiled here, which is slower", "no"),
-    "dynamo_mode": lacking("models are not compiled here", gate="dynamo_backend"),
-    "dynamo_fullgraph": lacking("models are not compiled here", False, gate="dynamo_backend"),
-    "dynamo_dynamic": lacking("models are not compiled here", False, gate="dynamo_backend"),
-    "dynamo_use_regional_compilation": lacking(
-        "models are not compiled here", False, gate="dynamo_backend"
-    ),
+    "sageattention_usage": lacking("attention without a backward pass is not used", "inference"),
+    "dynamo_backend": handled("no"),
+    "dynamo_mode": handled(gate="dynamo_backend"),
+    "dynamo_fullgraph": handled(False, gate="dynamo_backend"),
+    "dynamo_dynamic": handled(False, gate="dynamo_backend"),
+    "dynamo_use_regional_compilation": handled(False, gate="dynamo_backend"),
 }
 
 DISTRIBUTED: dict[str, Rule] = {

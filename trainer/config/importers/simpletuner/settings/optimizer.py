@@ -26,7 +26,7 @@ class Match:
     args: dict[str, Any] = field(default_factory=dict)
 
 
-_8BIT = "the same rule with states of full precision, which need more memory"
+_WHOLE = "the same rule by torch"
 _FREE = "schedule-free AdamW without Kahan summation, on fp32 weights"
 _BF16 = "the first moment is corrected for its bias here"
 
@@ -35,13 +35,14 @@ MATCHES: dict[str, Match] = {
     "adam_bfloat16": Match("adamw_bf16", _BF16, _SOFT),
     "torch-adamw": Match("adamw"),
     "optimi-adamw": Match("adamw", "AdamW on fp32 weights, without Kahan summation", _OPTIMI),
-    **{
-        name: Match("adamw", _8BIT, _SOFT)
-        for name in (
-            *("bnb-adamw", "bnb-adamw-paged", "bnb-adamw8bit", "bnb-adamw8bit-paged"),
-            *("ao-adamw8bit", "ao-adamw4bit", "ao-adamwfp8"),
-        )
-    },
+    "bnb-adamw": Match("adamw", _WHOLE, _SOFT),
+    "bnb-adamw-paged": Match("adamw", _WHOLE, _SOFT),
+    "bnb-adamw8bit": Match("adamw8bit", args=_SOFT),
+    "bnb-adamw8bit-paged": Match("adamw8bit_paged", args=_SOFT),
+    "ao-adamw8bit": Match("ao_adamw8bit", args=_SOFT),
+    "ao-adamw4bit": Match("ao_adamw4bit", args=_SOFT),
+    "ao-adamwfp8": Match("ao_adamwfp8", args=_SOFT),
+    "bnb-lion8bit": Match("lion8bit", args=_NO_DECAY),
     "adamw_schedulefree": Match("schedulefree", _FREE, {"weight_decay": 0.01}),
     "adamw_schedulefree+aggressive": Match("schedulefree", _FREE, {"weight_decay": 1e-3, **_SOFT}),
     "adamw_schedulefree+no_kahan": Match(
