@@ -232,6 +232,7 @@ CODES: dict[str, str] = {
     "CFG185": "The address of a service is no http or https URL.",
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
+    "CFG190": "Pictures to edit were given to a family that does not look at pictures.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
     "CFG260": "LyCORIS settings are given for a plain LoRA.",
     "CFG261": "A setting belongs to another LyCORIS algorithm than the one that is used.",
@@ -297,6 +298,7 @@ CODES: dict[str, str] = {
     "whose rounds are the epochs (the first one, with mix stream) stops taking part.",
     "DAT064": "Samples of buckets that fill no batch are cut to the nearest bucket (leftover "
     "merge), or wait because no bucket is near enough.",
+    "DAT042": "A picture that validation is to edit cannot be read.",
     "DAT040": "Video and audio are read with PyAV, which the extra `media` installs.",
     "DAT020": "The store of a dataset does not answer: no connection, or no answer in time, also "
     "after several tries with growing pauses. What was scanned is kept.",

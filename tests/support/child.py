@@ -19,6 +19,8 @@ def start(function: Callable[[], object], fault: str = "") -> int:
         faults._spec, faults._passes = fault, {}
         function()
         code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:

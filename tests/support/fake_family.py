@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog import family_facts
+from trainer.catalog.facts import ImageEncoderFact
 from trainer.config.schema.root import JobConfig
 from trainer.rng import normal
 
@@ -20,11 +22,27 @@ from trainer.rng import normal
 class FakeFamily:
     """Latents are means of 8 x 8 blocks plus keyed noise; text is the hash of the caption."""
 
-    def __init__(self, **identity: str) -> None:
-        self.facts = replace(family_facts("flux"), pixel_multiple=16, default_resolution=64)
+    def __init__(self, *, embeds_of: str | None = None, **identity: str) -> None:
+        encoder = embeds_of and ImageEncoderFact(
+            slot="image_encoder",
+            model_class="none",
+            processor_slot="feature_extractor",
+            processor_class="none",
+            of=embeds_of,  # type: ignore[arg-type]
+        )
+        self.facts = replace(
+            family_facts("flux"),
+            pixel_multiple=16,
+            default_resolution=64,
+            image_encoder=encoder or None,
+        )
+        self.image_embeds_share = 1.0 if encoder else 0.0
+        self.num_embedded = 0
+        self.sees_pictures = False
         self.device = torch.device("cpu")
         self.spatial_factor, self.latent_channels = 8, 3
-        self.identities = {"text": "text-1", "vae": "vae-1", "denoiser": "denoiser-1"} | identity
+        known = {"text": "text-1", "image": "image-1", "vae": "vae-1", "denoiser": "denoiser-1"}
+        self.identities = known | identity
         self.loaded: set[str] = set()
         self.loads: Counter[str] = Counter()
         self.captions: list[str] = []
@@ -51,19 +69,48 @@ class FakeFamily:
         self.captions += captions
         entries = []
         for caption in captions:
-            digest = torch.tensor(list(blake2b(caption.encode(), digest_size=6).digest()))
+            embed = self.embed(caption)
             length = 1 + len(caption) % 3
             entries.append(
                 {
-                    "embeds": digest.to(torch.bfloat16).repeat(length, 1),
+                    "embeds": embed.repeat(length, 1),
                     "mask": torch.ones(length, dtype=torch.bool),
                 }
             )
         return entries
 
+    @staticmethod
+    def embed(text: str) -> Tensor:
+        digest = blake2b(text.encode(), digest_size=6).digest()
+        return torch.tensor(list(digest)).to(torch.bfloat16)
+
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[dict[str, Tensor]]:
+        """The caption, and the mean colours of its pictures behind it."""
+        assert "text" in self.loaded
+        self.captions += captions
+        return [
+            {
+                "embeds": self.embed(caption)[None],
+                "seen": torch.stack([self.colour(picture) for picture in shown]),
+            }
+            for caption, shown in zip(captions, pictures, strict=True)
+        ]
+
+    @staticmethod
+    def colour(picture: Image) -> Tensor:
+        return torch.tensor(list(picture.resize((1, 1), 4).getpixel((0, 0)))).float()
+
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence
         return {key: pad([item[key] for item in items], batch_first=True) for key in items[0]}
+
+    def encode_images(self, pictures: Sequence[Image]) -> Tensor:
+        """Mean colour of each picture."""
+        assert "image" in self.loaded
+        self.num_embedded += len(pictures)
+        return torch.stack([self.colour(picture) for picture in pictures]) + 1.0
 
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         assert "vae" in self.loaded

@@ -1,7 +1,7 @@
 """Bytes that the cache is going to take, from counts and shapes, before anything is encoded.
 
-Latents are known exactly. A text's length is known only once it is encoded; what the encoder
-already stored tells the average, else the shape of a short text does.
+Latents are known exactly. A text's length and the size of an embedding are known only once one
+is encoded; what the encoder already stored tells the average, else a usual one does.
 """
 
 from __future__ import annotations
@@ -62,6 +62,14 @@ def text_need(root: Path, encoder: str, count: int, example: Mapping[str, Shape]
     if each is None:
         each = 4.0 * sum(prod(shape) for shape in example.values())
     return Need("text", count, int(count * (each + ENTRY_BYTES)))
+
+
+def average_need(root: Path, kind: str, encoder: str, count: int, usual: int) -> Need:
+    """Of `count` missing entries of one kind, taken to be like those that are there; `usual`
+    bytes each while there are none."""
+    with closing(open_index(root)) as db:
+        each = average(db, kind, encoder) or usual
+    return Need(kind, count, int(count * (each + ENTRY_BYTES)))
 
 
 def average(db: sqlite3.Connection, kind: str, encoder: str) -> float | None:

@@ -20,6 +20,7 @@ class Kept:
 
     mode: Mode = "sample"
     dtype: str = "fp32"
+    use: str = ""  # of a store beside that of the samples
 
     @classmethod
     def of(cls, config: CacheConfig, facts: FamilyFacts) -> Kept:
@@ -29,7 +30,7 @@ class Kept:
 
     def encoder(self, identity: str) -> str:
         """Name of the store for an autoencoder of this identity; part of every key in it."""
-        return f"{identity}-{self.mode}-{self.dtype}"
+        return "-".join(filter(None, (identity, self.mode, self.dtype, self.use)))
 
     def entry(self, mean: Tensor, std: Tensor | None, key: bytes) -> Entry:
         """What is stored; the sample of a posterior follows from the key alone."""

@@ -41,14 +41,18 @@ def item_parts(item: Item) -> dict[str, str]:
     return latent_parts(item.content, item.placement, item.background, item.extra)
 
 
-def origins_of(items: Mapping[bytes, Item], store: Store) -> Origins:
+def origins_of(
+    items: Mapping[bytes, Item],
+    store: Store,
+    parts: Callable[[Item], dict[str, str]] = item_parts,
+) -> Origins:
     """Tells of keys which samples they are, for `stune cache why`."""
 
     def origins(keys: Iterable[bytes]) -> Iterator[Origin]:
         for key in keys:
             item = items[key]
             place = (item.source.name, item.relpath, store.kind)
-            yield Origin(*place, key, store.encoder, item_parts(item))
+            yield Origin(*place, key, store.encoder, parts(item))
 
     return origins
 

@@ -9,6 +9,7 @@ from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key, text_parts
 from trainer.cache.latents import item_parts
 from trainer.cache.origin import Origin
+from trainer.cache.seen_text import seen_parts
 from trainer.cache.why import Wanted, name_of
 from trainer.config.schema.root import JobConfig
 from trainer.data.caching import open_stores
@@ -25,7 +26,12 @@ def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wa
     task = Task(config, family, root, lambda kind, **fields: None, lambda: False)
     stores = open_stores(task)
     kept = Kept.of(config.cache, family.facts)
-    latents = family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype}
+    about = {
+        "latents": family.describe("vae") | {"kept": kept.mode, "precision": kept.dtype},
+        "references": family.describe("vae") | {"kept": "mean", "precision": kept.dtype},
+        "seen_text": family.describe("text"),
+        "image_embeds": family.describe("image") if stores.image_embeds else {},
+    }
     text, about_text = family.identity("text"), family.describe("text")
     found: list[Wanted] = []
     for table in scan_all(task, datasets(config, family.facts)):
@@ -33,8 +39,11 @@ def wanted(config: JobConfig, family: Family, root: Path, path: Path) -> list[Wa
             for item in table.items([row]):
                 for store, key, part in stores.needs(item):
                     place = (part.source.name, part.relpath, store.kind)
-                    origin = Origin(*place, key, store.encoder, item_parts(part))
-                    found.append(Wanted(origin, latents if store is stores.latents else {}))
+                    parts = seen_parts if store is stores.seen_text else item_parts
+                    origin = Origin(*place, key, store.encoder, parts(part))
+                    found.append(Wanted(origin, about.get(store.kind, {})))
+            if stores.seen_text is not None:
+                continue
             source, relpath = table.dataset.source.name, table.relpaths[row]
             for caption in table.captions(row):
                 key = text_key(caption, text)

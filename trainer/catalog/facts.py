@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Prediction(StrEnum):
@@ -35,6 +35,7 @@ class Flavour:
     licence: str
     gated: bool = False
     subfolder: str | None = None
+    edits: bool = False  # made for pictures: its text encoder sees what a sample is made from
     prediction: Prediction | None = None
     defaults: dict[str, Any] = field(default_factory=dict)  # key path -> value
 
@@ -52,6 +53,17 @@ class TextEncoderFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEncoderFact:
+    """An encoder whose embedding of a picture the denoiser is told."""
+
+    slot: str
+    model_class: str
+    processor_slot: str
+    processor_class: str
+    of: Literal["sample", "reference"]  # the trained picture itself, or what it is made from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyFacts:
     """Frozen description of a family; units: pixels, latent channels, tokens."""
 
@@ -66,6 +78,7 @@ class FamilyFacts:
     learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
+    image_encoder: ImageEncoderFact | None = None
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str

@@ -95,6 +95,8 @@ SAMPLES: dict[str, Any] = {
     "optimizer.args.eps": 1e-8,
     "optimizer.args.weight_decay": 0.01,
     "optimizer.lr": 1e-4,
+    "validation.inputs[].path": "pictures/room.png",
+    "validation.inputs[].prompt": "the same room at night",
     "validation.negative": "blurry",
     "validation.prompts": ["a photo of a cat"],
     "validation.resolution": "768px",

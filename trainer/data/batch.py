@@ -23,13 +23,14 @@ class Batch:
     dataset: str
     masks: Tensor | None = None  # [B, 1, h, w] in 0..1: what the loss of each latent pixel counts
     conditioning: tuple[Tensor, ...] = ()  # per partner: latents [B, C, h', w']
+    image_embeds: Tensor | None = None  # [B, ...], zeros for samples that are not told theirs
     prior: bool = False  # the target is what the base model predicts without the adapter
     slider: float | None = None  # strength of the adapter for this batch
     timestep_offset: float = 0.0  # added to the normal draw of logit-normal times
 
     @property
     def condition(self) -> Condition:
-        return Condition(self.text, self.sizes, self.conditioning)
+        return Condition(self.text, self.sizes, self.conditioning, self.image_embeds)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on `device`; the copy does not wait when the host memory is pinned."""
@@ -38,8 +39,9 @@ class Batch:
             latents=self.latents.to(device, non_blocking=True),
             text={k: v.to(device, non_blocking=True) for k, v in self.text.items()},
             sizes=self.sizes.to(device, non_blocking=True),
-            masks=None if self.masks is None else self.masks.to(device, non_blocking=True),
+            masks=_optional(self.masks, device),
             conditioning=tuple(c.to(device, non_blocking=True) for c in self.conditioning),
+            image_embeds=_optional(self.image_embeds, device),
         )
 
     def pin(self) -> Batch:
@@ -51,4 +53,9 @@ class Batch:
             sizes=self.sizes.pin_memory(),
             masks=None if self.masks is None else self.masks.pin_memory(),
             conditioning=tuple(c.pin_memory() for c in self.conditioning),
+            image_embeds=None if self.image_embeds is None else self.image_embeds.pin_memory(),
         )
+
+
+def _optional(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device, non_blocking=True)

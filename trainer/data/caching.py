@@ -10,12 +10,21 @@ from typing import Any
 import numpy as np
 
 from trainer.cache.build import Progress
-from trainer.cache.estimate import ENTRY_BYTES, Need, demand, latent_need, picture_shape
+from trainer.cache.estimate import (
+    ENTRY_BYTES,
+    Need,
+    average_need,
+    demand,
+    latent_need,
+    picture_shape,
+)
+from trainer.cache.image_embeds import build_image_embeds
 from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
 from trainer.cache.masks import build_masks
 from trainer.cache.room import Room
+from trainer.cache.seen_text import build_seen
 from trainer.cache.store import Store
 from trainer.cache.text import build_text
 from trainer.config.schema.root import JobConfig
@@ -28,15 +37,16 @@ from trainer.data.task import Task, stopped
 
 
 def validation_texts(config: JobConfig) -> list[str]:
-    """Texts that validation needs embeddings of."""
-    if not config.validation.enabled or not config.validation.prompts:
-        return []
-    return sorted({*config.validation.prompts, config.validation.negative})
+    """Texts that validation needs embeddings of, apart from any picture."""
+    texts = config.validation.texts
+    return sorted({*texts, config.validation.negative}) if texts else []
 
 
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
-    """The store of all captions of the tables."""
+    """The store of all captions of the tables, but of those that belong to pictures."""
     store = Store(task.root, "text", task.family.identity("text"))
+    if task.family.sees_pictures:
+        return store
     for table in tables:
         store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
     others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
@@ -101,24 +111,42 @@ def cache_samples(task: Task, tables: Sequence[Table]) -> tuple[Stores, list[Tab
     return stores, [_without(task, one) for one in found]
 
 
+def references(kept: Kept) -> Kept:
+    """How latents of references are kept: as the pipelines encode them, by their mean."""
+    return Kept("mean", kept.dtype, "reference")
+
+
 def open_stores(task: Task) -> Stores:
     """Where the samples of a job are kept."""
-    kept = Kept.of(task.config.cache, task.family.facts)
+    family = task.family
+    kept = Kept.of(task.config.cache, family.facts)
+    encoder = family.facts.image_encoder if family.image_embeds_share else None
     return Stores(
-        Store(task.root, "latents", kept.encoder(task.family.identity("vae"))),
-        Store(task.root, "masks", f"area{task.family.spatial_factor}"),
+        Store(task.root, "latents", kept.encoder(family.identity("vae"))),
+        Store(task.root, "masks", f"area{family.spatial_factor}"),
+        Store(task.root, "references", references(kept).encoder(family.identity("vae"))),
+        Store(task.root, "seen_text", family.identity("text")) if family.sees_pictures else None,
+        Store(task.root, "image_embeds", family.identity("image")) if encoder else None,
+        encoder.of if encoder else "sample",
     )
 
 
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
     """Bytes of what is missing."""
     channels, factor = task.family.latent_channels, task.family.spatial_factor
-    for target, count in shapes.get("latents", {}).items():
-        shape = picture_shape(target, channels, factor)
-        yield latent_need(repeat(shape, count), mode=kept.mode, dtype=kept.dtype)
+    for kind, form in (("latents", kept), ("references", references(kept))):
+        for target, count in shapes.get(kind, {}).items():
+            shape = repeat(picture_shape(target, channels, factor), count)
+            yield latent_need(shape, mode=form.mode, dtype=form.dtype, kind=kind)
     for (width, height), count in shapes.get("masks", {}).items():
         each = width * height // factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
+    if embeds := shapes.get("image_embeds"):
+        encoder = task.family.identity("image")
+        yield average_need(task.root, "image_embeds", encoder, embeds.total(), 4 << 10)
+    if texts := shapes.get("seen_text"):
+        encoder = task.family.identity("text")
+        yield average_need(task.root, "seen_text", encoder, texts.total(), 4 << 20)
 
 
 Part = list[tuple[Table, list[int]]]  # rows of tables
@@ -172,8 +200,13 @@ def _build(
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
+    elif store.kind == "seen_text":
+        whole = build_seen(todo, task.family, store, **common)
+    elif store.kind == "image_embeds":
+        whole = build_image_embeds(todo, task.family, store, **common)
     else:
-        whole = build_latents(todo, task.family, store, kept=kept, **common)
+        form = references(kept) if store.kind == "references" else kept
+        whole = build_latents(todo, task.family, store, kept=form, **common)
     if not whole:
         raise stopped()
 

@@ -39,6 +39,7 @@ class Item:
     made: Made | None = None
     options: Mapping[str, Any] = field(default_factory=dict)  # of a mask
     partners: tuple[Item, ...] = ()
+    drops_caption: bool = False  # at times it is shown without one
 
     @property
     def width(self) -> int:
@@ -47,6 +48,11 @@ class Item:
     @property
     def height(self) -> int:
         return self.facts.height
+
+    @property
+    def references(self) -> tuple[Item, ...]:
+        """The pictures that it is made from."""
+        return tuple(partner for partner in self.partners if partner.role != "mask")
 
     @property
     def shape(self) -> tuple[float, ...]:

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.cache.image_embeds import NAME as IMAGE_EMBEDS
 from trainer.cache.kept import latent_of
 from trainer.cache.keys import text_key
 from trainer.cache.latents import item_key
 from trainer.cache.masks import item_mask_key
+from trainer.cache.seen_text import seen_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch
 from trainer.data.captions import drawn_caption
@@ -40,9 +42,16 @@ class Reader:
         self._seed = seed  # of draws from kept distributions
         self._family = family
         self._latents, self._masks, self._text = stores.latents, stores.masks, text
+        self._stores = stores
 
     def text_of(self, caption: str) -> dict[str, Tensor]:
         return self._text.get(text_key(caption, self._text.encoder))
+
+    def _shown(self, item: Item, caption: str) -> dict[str, Tensor]:
+        store = self._stores.seen_text
+        if store is None:
+            return self.text_of(caption)
+        return store.get(seen_key(caption, item, store.encoder))
 
     def batch(
         self,
@@ -54,19 +63,19 @@ class Reader:
     ) -> Batch:
         """Items of one bucket with the captions they are shown with; `only` picks one of their
         conditioning partners."""
-        partners = [_by_role(item) for item in items]
-        conditioning = list(zip(*(c for _, c in partners), strict=True))
+        conditioning = list(zip(*(item.references for item in items), strict=True))
         if only is not None and conditioning:
             conditioning = [conditioning[only % len(conditioning)]]
         return Batch(
             latents=self._stack(items, visits),
-            text=self._family.collate_text([self.text_of(caption) for caption in captions]),
+            text=self._family.collate_text(list(map(self._shown, items, captions))),
             sizes=torch.tensor([size_row(item) for item in items]),
             sample_ids=tuple(item.sample_id for item in items),
             visits=tuple(visits),
             dataset=dataset.id,
-            masks=self._mask_batch([masks for masks, _ in partners]),
-            conditioning=tuple(self._stack(partners, visits) for partners in conditioning),
+            masks=self._mask_batch(items),
+            conditioning=tuple(map(self._references, conditioning)),
+            image_embeds=self._embeds(items, visits),
             prior=dataset.role == "prior",
             slider=dataset.slider,
             timestep_offset=dataset.timestep_offset,
@@ -75,12 +84,32 @@ class Reader:
     def _stack(self, items: Sequence[Item], visits: Sequence[int]) -> Tensor:
         return torch.stack(list(map(self._latent, items, visits)))
 
+    def _references(self, items: Sequence[Item]) -> Tensor:
+        store = self._stores.references
+        rows = [store.get(item_key(item, store.encoder))["latent"] for item in items]
+        return torch.stack(rows).float()
+
     def _latent(self, item: Item, visit: int) -> Tensor:
         entry = self._latents.get(item_key(item, self._latents.encoder))
         return latent_of(entry, seed=self._seed, sample_id=item.sample_id, visit=visit)
 
-    def _mask_batch(self, of_items: Sequence[Sequence[Item]]) -> Tensor | None:
+    def _embeds(self, items: Sequence[Item], visits: Sequence[int]) -> Tensor | None:
+        """What the denoiser is told of pictures, [B, ...]; zeros for samples not told theirs."""
+        store = self._stores.image_embeds
+        if store is None:
+            return None
+        share = self._family.image_embeds_share
+        rows = []
+        for item, visit in zip(items, visits, strict=True):
+            picture = self._stores.embedded(item)[0]
+            row = store.get(item_key(picture, store.encoder))[IMAGE_EMBEDS]
+            draw = unit(stream_seed(self._seed, item.sample_id, visit, "image_embeds"))
+            rows.append(row if draw < share else torch.zeros_like(row))
+        return torch.stack(rows)
+
+    def _mask_batch(self, items: Sequence[Item]) -> Tensor | None:
         """Masks [B, 1, h, w]; several masks of a sample are multiplied."""
+        of_items = [[p for p in item.partners if p.role == "mask"] for item in items]
         if not of_items[0]:
             return None
         return torch.stack([self._mask(masks) for masks in of_items])
@@ -91,12 +120,6 @@ class Reader:
             stored = self._masks.get(item_mask_key(item, self._masks.encoder))["mask"]
             whole = whole * (stored.float() / 255.0)
         return whole
-
-
-def _by_role(item: Item) -> tuple[list[Item], list[Item]]:
-    """Masks and conditioning partners of a sample."""
-    masks = [partner for partner in item.partners if partner.role == "mask"]
-    return masks, [partner for partner in item.partners if partner.role != "mask"]
 
 
 def size_row(item: Item) -> tuple[int, int, int, int, int, int]:

@@ -18,6 +18,7 @@ import numpy as np
 from trainer.cache.keys import KEY_BYTES
 from trainer.cache.latents import item_key
 from trainer.cache.masks import item_mask_key
+from trainer.cache.seen_text import seen_pieces
 from trainer.cache.store import Store
 from trainer.data.item import Item
 from trainer.data.table import Ints, Table
@@ -32,6 +33,10 @@ class Stores:
 
     latents: Store
     masks: Store
+    references: Store  # latents of what samples are made from: means, nothing is drawn
+    seen_text: Store | None = None  # where the text encoder sees the references
+    image_embeds: Store | None = None  # where the family is told any
+    embeds_of: str = "sample"  # or "reference": whose pictures are embedded
 
     def needs(self, item: Item) -> Iterator[tuple[Store, bytes, Item]]:
         """Every entry that training on a sample reads: where, under which key, made of what."""
@@ -39,12 +44,25 @@ class Stores:
             if part.role == "mask":
                 yield self.masks, item_mask_key(part, self.masks.encoder), part
             else:
-                yield self.latents, item_key(part, self.latents.encoder), part
+                store = self.latents if part is item else self.references
+                yield store, item_key(part, store.encoder), part
+        if self.seen_text is not None:
+            for key, part in seen_pieces(item, self.seen_text.encoder):
+                yield self.seen_text, key, part
+        if self.image_embeds is not None:
+            for part in self.embedded(item):
+                yield self.image_embeds, item_key(part, self.image_embeds.encoder), part
+
+    def embedded(self, item: Item) -> tuple[Item, ...]:
+        """The pictures of a sample whose embeddings the denoiser is told."""
+        return (item,) if self.embeds_of == "sample" else item.references
 
     def of(self, table: Table) -> list[Store]:
         """The stores that samples of a table lie in."""
-        masked = any(partner.role == "mask" for partner in table.partners)
-        return [self.latents, self.masks] if masked else [self.latents]
+        roles = {"mask" if p.role == "mask" else "reference" for p in table.partners}
+        stores = {"mask": self.masks, "reference": self.references}
+        found = [self.latents, *(store for role, store in stores.items() if role in roles)]
+        return [*found, *(s for s in (self.seen_text, self.image_embeds) if s is not None)]
 
 
 @dataclass(slots=True)

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
-from trainer.data.caching import cache_samples, cache_text, validation_texts
+from trainer.data.caching import cache_samples, cache_text
 from trainer.data.datasets import cache_root, datasets, square_size
+from trainer.data.drawings import Drawing, drawings
 from trainer.data.funnel import Funnel
+from trainer.data.inputs import read_inputs
 from trainer.data.loader import Loader, Reader
 from trainer.data.mixing import mix_remarks
 from trainer.data.needs import Stores
@@ -34,13 +35,13 @@ from trainer.models.base import Family
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Plans and stores; `prompt_embeds` maps each validation text to its entry."""
+    """Plans and stores, and what validation draws."""
 
     plan_train: Plan
     plan_eval: Plan
     stores: Stores
     text: Store
-    prompt_embeds: dict[str, dict[str, Tensor]]
+    drawings: list[Drawing]
     sample_size: tuple[int, int]
     funnels: dict[str, Funnel]
     findings: list[Finding]
@@ -60,6 +61,7 @@ def prepare(
     run: Path | None = None,
 ) -> Prepared:
     """Scan and cache everything the run needs; raises Preempted when asked to stop."""
+    pictures = read_inputs(config, family.facts)
     root = cache_root(config)
     task = Task(config, family, root, on_event, should_stop, run)
     with cache_guard(root):
@@ -68,18 +70,19 @@ def prepare(
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
             stores, tables = cache_samples(task, tables)
+            reader = Reader(family, stores, text, config.job.seed)
+            drawn = drawings(config, family, reader, pictures, stores.seen_text)
     train = make_plan([t for t in tables if t.dataset.role != "eval"])
     batch, parts = config.train.batch_size, _parts(train, config)
     demand_batches(train, batch)
     task.report(*remarks(train, batch))
     task.report(*mix_remarks(train.pools, parts, config.data.mix, batch))
-    reader = Reader(family, stores, text, config.job.seed)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
         stores=stores,
         text=text,
-        prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
+        drawings=drawn,
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,

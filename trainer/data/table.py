@@ -128,6 +128,7 @@ class Table:
             clip=self._clip(row),
             span=self._span(row),
             audio=dataset.audio,
+            drops_caption=dataset.caption.dropout > 0,
         )
 
     def _clip(self, row: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from trainer import catalog
@@ -26,7 +27,7 @@ from trainer.models.identity import identity
 from trainer.models.source import Source
 from trainer.rng import normal
 
-Which = Literal["text", "vae", "denoiser"]
+Which = Literal["text", "image", "vae", "denoiser"]
 TextEntry = dict[str, Tensor]
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -42,6 +43,7 @@ class ImageRequest:
     guidance: float
     generator: torch.Generator
     output_type: str = "pil"
+    pictures: tuple[Image, ...] = ()  # to edit, of about the size asked for
 
 
 class Family(ABC):
@@ -56,6 +58,7 @@ class Family(ABC):
         self.dtype = dtype
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
+        self.image_processor: Any = None
         self.source = Source.of(model, self.facts)
 
     # --- loading ---------------------------------------------------------------------------
@@ -68,6 +71,12 @@ class Family(ABC):
                     self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
                     encoder = load.text_encoder(self.source, fact, self.dtype)
                     self.modules[fact.slot] = self._frozen(encoder)
+        elif which == "image":
+            fact = self.facts.image_encoder
+            if fact is not None and fact.slot not in self.modules:
+                self.image_processor = load.image_processor(self.source, fact)
+                encoder = load.image_encoder(self.source, fact, self.dtype)
+                self.modules[fact.slot] = self._frozen(encoder)
         elif which == "vae" and "vae" not in self.modules:
             self.modules["vae"] = self._frozen(load.vae(self.source, self.vae_dtype))
         elif which == "denoiser" and "denoiser" not in self.modules:
@@ -79,7 +88,11 @@ class Family(ABC):
 
     def unload(self, which: Which) -> None:
         """Drop a group of components and give its memory back."""
-        slots = [f.slot for f in self.facts.text_encoders] if which == "text" else [which]
+        slots = [which]
+        if which == "text":
+            slots = [fact.slot for fact in self.facts.text_encoders]
+        elif which == "image" and self.facts.image_encoder is not None:
+            slots = [self.facts.image_encoder.slot]
         for slot in slots:
             self.modules.pop(slot, None)
         if self.device.type == "cuda":
@@ -123,8 +136,8 @@ class Family(ABC):
         return parts | {f"option {n}": repr(value) for n, value in options}
 
     def _traits(self, which: Which) -> tuple[Any, ...]:
-        """Options on text change no latent."""
-        return () if which == "vae" else self.traits
+        """Options on text change no latent and no embedding of a picture."""
+        return () if which in ("vae", "image") else self.traits
 
     @property
     def traits(self) -> tuple[Any, ...]:
@@ -171,6 +184,33 @@ class Family(ABC):
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
         """Stack entries; sequences of different length are padded with zeros at the end."""
         return {key: _stack([item[key] for item in items]) for key in items[0]}
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the text of a sample depends on the pictures that it is made from."""
+        return self.facts.flavours[self.model.flavour or self.facts.default_flavour].edits
+
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[TextEntry]:
+        """As `encode_text`, each caption with the pictures (RGB) that its sample is made from."""
+        raise AssertionError(f"{self.facts.key} encodes text alone")
+
+    # --- pictures that are told ------------------------------------------------------------
+
+    @property
+    def image_embeds_share(self) -> float:
+        """Share of the samples whose denoiser is told an embedding of a picture; 0: of none."""
+        return 0.0 if self.facts.image_encoder is None else 1.0
+
+    @torch.no_grad()
+    def encode_images(self, pictures: Sequence[Image]) -> Tensor:
+        """Embeddings [B, D] of RGB pictures of any size, on CPU."""
+        fact = self.facts.image_encoder
+        assert fact is not None, "the family has no image encoder"
+        encoder: Any = self.modules[fact.slot]
+        pixels = self.image_processor(list(pictures), return_tensors="pt").pixel_values
+        return encoder(pixels.to(self.device, encoder.dtype)).image_embeds.cpu()
 
     # --- pixels ----------------------------------------------------------------------------
 
@@ -241,6 +281,10 @@ class Family(ABC):
 
         The autoencoder is in it when it is loaded; sampling to latents works without.
         """
+
+    def edit_pipeline(self) -> Any:
+        """The pipeline for requests with pictures, where it is another one."""
+        return self.pipeline()
 
     @abstractmethod
     def pipeline_kwargs(

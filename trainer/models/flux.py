@@ -1,7 +1,8 @@
 """Flux.1 (families.md §4.8): packed flow transformer with CLIP and T5 text.
 
 Checkpoints with a guidance embedding are trained at a constant scalar; those without sample with
-real classifier-free guidance. Padding tokens of the T5 text take part in attention, as in the
+real classifier-free guidance. Pictures that a sample is made from follow its tokens, as in Kontext
+(§2.3). Padding tokens of the T5 text take part in attention, as in the
 original training, unless `model.options.flux.attention_mask` hides them.
 """
 
@@ -19,6 +20,15 @@ from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
+
+
+def picture_ids(pictures: Sequence[Tensor], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Position ids of the noisy picture and of those it is made from, which count from 1."""
+    ids = [
+        image_ids(*picture.shape[-2:], device, dtype, number)
+        for number, picture in enumerate(pictures)
+    ]
+    return ids[0] if len(ids) == 1 else torch.cat(ids)
 
 
 class Flux(PackedFlow):
@@ -65,20 +75,21 @@ class Flux(PackedFlow):
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         batch, _, height, width = noisy.shape
         dtype, device = self.denoiser_dtype, noisy.device
-        tokens = pack(noisy.to(dtype))
+        pictures = [noisy, *condition.references]
+        tokens = torch.cat([pack(picture.to(dtype)) for picture in pictures], 1)
         embeds = condition.text["prompt_embeds"].to(dtype)
         out = self.denoiser(
             hidden_states=tokens,
             encoder_hidden_states=embeds,
             pooled_projections=condition.text["pooled_prompt_embeds"].to(dtype),
             timestep=time,
-            img_ids=image_ids(height, width, device, dtype),
+            img_ids=picture_ids(pictures, device, dtype),
             txt_ids=text_ids(embeds.shape[1], device, dtype),
             guidance=self.guidance(batch, device, self.model.options.flux.guidance),
             joint_attention_kwargs=self.attention(condition.text, tokens.shape[1]),
             return_dict=False,
         )[0]
-        return unpack(out, height, width)
+        return unpack(out[:, : height * width // 4], height, width)
 
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         config = self.denoiser.config
@@ -90,8 +101,11 @@ class Flux(PackedFlow):
     def pipeline(self) -> Any:
         return self._pipeline(text=False)
 
-    def _pipeline(self, *, text: bool) -> Any:
-        return diffusers_class("FluxPipeline")(
+    def edit_pipeline(self) -> Any:
+        return self._pipeline(text=False, name="FluxKontextPipeline")
+
+    def _pipeline(self, *, text: bool, name: str = "FluxPipeline") -> Any:
+        return diffusers_class(name)(
             scheduler=scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
             vae=None if text else self.modules.get("vae"),
             text_encoder=self.modules["text_encoder"] if text else None,
@@ -115,11 +129,15 @@ class Flux(PackedFlow):
                 "negative_prompt_embeds": self.batched(negative, "prompt_embeds"),
                 "negative_pooled_prompt_embeds": self.batched(negative, "pooled_prompt_embeds"),
             }
+        if request.pictures:
+            kwargs["image"] = request.pictures[0]
+            kwargs |= {"_auto_resize": False, "max_area": request.width * request.height}
         if "mask" in text:
             mask = text["mask"]
             if "true_cfg_scale" in kwargs and negative is not None:
                 mask = mask | negative["mask"]  # the pipeline has one mask for both passes
-            tokens = self.image_tokens(request.height, request.width)
+            sizes = [(request.width, request.height), *(p.size for p in request.pictures)]
+            tokens = sum(self.image_tokens(height, width) for width, height in sizes)
             kwargs["joint_attention_kwargs"] = self.attention(
                 {"mask": mask[None].to(self.device)}, tokens
             )

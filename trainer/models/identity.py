@@ -24,12 +24,24 @@ def _files(source: Source, which: str) -> Iterator[Path]:
     if which == "text":
         yield from _text_files(source)
         return
+    if which == "image":
+        yield from _image_files(source)
+        return
     components, slot = source.model.components, source.facts.denoiser_slot
     if which == "vae":
         place = source.component("vae", components.vae, "vae")
     else:
         place = source.component(slot, components.denoiser, "denoiser")
     yield from (place.folder / "config.json", *place.weights)
+
+
+def _image_files(source: Source) -> Iterator[Path]:
+    fact = source.facts.image_encoder
+    assert fact is not None, "the family has no image encoder"
+    place = source.text(fact.slot)
+    yield from (place.folder / "config.json", *place.weights)
+    processor = source.folder(fact.processor_slot, weights=False)
+    yield from sorted(p for pattern in CONFIG_FILES for p in processor.glob(pattern))
 
 
 def _text_files(source: Source) -> Iterator[Path]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from trainer.catalog import load as load_dotted
-from trainer.catalog.facts import FamilyFacts, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models.parts.adaptable import adaptable
@@ -49,7 +49,16 @@ def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> n
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
         return _carried_clip(source, fact, cls, dtype)
-    place = source.text(fact.slot)
+    return _transformer(source.text(fact.slot), cls, dtype)
+
+
+def image_encoder(source: Source, fact: ImageEncoderFact, dtype: torch.dtype) -> nn.Module:
+    cls = load_dotted(fact.model_class.replace(".", ":", 1))
+    return _transformer(source.text(fact.slot), cls, dtype)
+
+
+def _transformer(place: Place, cls: Any, dtype: torch.dtype) -> nn.Module:
+    """A model of transformers out of its folder."""
     _check_type(place, cls)
 
     def load() -> Any:
@@ -59,6 +68,12 @@ def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> n
 
     module, info = attempt(str(place.folder), place.where, load)
     return _complete(module, info["missing_keys"], place)
+
+
+def image_processor(source: Source, fact: ImageEncoderFact) -> Any:
+    cls = load_dotted(fact.processor_class.replace(".", ":", 1))
+    folder = source.folder(fact.processor_slot, weights=False)
+    return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
 
 def carried_text(source: Source) -> bool:

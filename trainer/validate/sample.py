@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from trainer.data.drawings import Drawing
 from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
@@ -43,13 +44,16 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
 
 def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
     config = parts.config.validation
-    pipeline = _pipeline(parts, session)
+    drawings = parts.prepared.drawings
+    kinds = {drawing.picture is not None for drawing in drawings}
+    pipelines = {edit: _pipeline(parts, session, edit=edit) for edit in kinds}
     entries: list[dict[str, Any]] = []
-    for index, prompt in enumerate(config.prompts):
+    for index, drawing in enumerate(drawings):
+        prompt, pipeline = drawing.prompt, pipelines[drawing.picture is not None]
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
             point("validate.sample")
-            image = _one(parts, pipeline, prompt, seed)
+            image = _one(parts, pipeline, drawing, seed)
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
             entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
@@ -59,11 +63,11 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
     return entries
 
 
-def _pipeline(parts: Parts, session: Session) -> Any:
+def _pipeline(parts: Parts, session: Session, *, edit: bool = False) -> Any:
     """The real pipeline, which looks for a stop request at each of its own steps."""
     if "vae" not in parts.family.modules:
         parts.family.load("vae")
-    pipeline = parts.family.pipeline()
+    pipeline = parts.family.edit_pipeline() if edit else parts.family.pipeline()
     pipeline.set_progress_bar_config(disable=True)
 
     def on_step(pipe: Any, index: int, time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -75,19 +79,19 @@ def _pipeline(parts: Parts, session: Session) -> Any:
     return pipeline
 
 
-def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
+def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
     config = parts.config.validation
-    width, height = parts.prepared.sample_size
+    picture = drawing.picture
+    width, height = picture.size if picture else parts.prepared.sample_size
     request = ImageRequest(
         width=width,
         height=height,
         steps=config.steps,
         guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
         generator=torch.Generator().manual_seed(seed),
-        output_type="pil",
+        pictures=(picture,) if picture else (),
     )
-    texts = parts.prepared.prompt_embeds
-    kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)
+    kwargs = parts.family.pipeline_kwargs(drawing.text, drawing.negative, request)
     with parts.autocast():
         result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
     return result.images[0]

@@ -44,7 +44,7 @@ class Validation:
 
     def _samples_due(self, step: int) -> bool:
         config = self.parts.config.validation
-        if not config.enabled or not config.prompts:
+        if not config.texts:
             return False
         if (self.session.run.samples_at(step) / "meta.json").exists():
             return False

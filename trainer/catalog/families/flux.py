@@ -38,6 +38,12 @@ FACTS = FamilyFacts(
         "krea": Flavour(
             repo="black-forest-labs/FLUX.1-Krea-dev", licence=_NON_COMMERCIAL, gated=True
         ),
+        "kontext": Flavour(
+            repo="black-forest-labs/FLUX.1-Kontext-dev",
+            licence=_NON_COMMERCIAL,
+            gated=True,
+            defaults={"validation.guidance": 2.5},
+        ),
         "schnell": Flavour(
             repo="black-forest-labs/FLUX.1-schnell",
             licence="Apache-2.0",
@@ -76,5 +82,5 @@ FACTS = FamilyFacts(
         "attention+ffs": ("FluxAttention", "FeedForward"),
         "blocks": ("FluxTransformerBlock", "FluxSingleTransformerBlock"),
     },
-    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed"}),
+    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed", "conditioning"}),
 )

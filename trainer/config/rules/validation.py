@@ -16,7 +16,7 @@ from trainer.runs.layout import IDENTITY_FIELDS
 
 def interval_needs_prompts(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     validation = config.validation
-    if validation.enabled and validation.every_steps and not validation.prompts:
+    if validation.enabled and validation.every_steps and not validation.texts:
         yield Problem(
             code="CFG090",
             key="validation.every_steps",
@@ -55,6 +55,17 @@ def prompts_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
             )
 
 
+def inputs_are_looked_at(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if config.validation.inputs and "conditioning" not in facts.supports:
+        yield Problem(
+            code="CFG190",
+            key="validation.inputs",
+            message=f"{facts.display_name} does not look at pictures, so there is nothing to make "
+            "of these",
+            fix="remove them, or train a family that edits pictures",
+        )
+
+
 def measuring_needs_held_out(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     held_out = any(d.role == "eval" for d in config.data.datasets)
     asked = config.eval.model_fields_set & {"every_steps", "samples", "timesteps"}
@@ -82,7 +93,7 @@ def style_reference_usable(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
             message=f"{folder} is not a folder",
             fix="name a folder of pictures",
         )
-    if not (config.validation.enabled and config.validation.prompts):
+    if not config.validation.texts:
         yield Problem(
             code="CFG094",
             idle=True,
@@ -121,7 +132,7 @@ def allow_known(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 def some_moment(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     validation = config.validation
     moments = validation.at_start or validation.at_end or validation.every_steps
-    if validation.enabled and validation.prompts and not moments:
+    if validation.texts and not moments:
         yield Problem(
             code="CFG101",
             key="validation.prompts",
@@ -186,6 +197,7 @@ RULES = (
     interval_needs_prompts,
     size_divisible,
     prompts_not_empty,
+    inputs_are_looked_at,
     measuring_needs_held_out,
     style_reference_usable,
     train_and_eval_apart,

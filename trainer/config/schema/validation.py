@@ -10,6 +10,15 @@ from trainer.config.units import ResolutionText
 _TIME = changes("time")
 
 
+class ValidationInput(Section):
+    """A picture to make something of."""
+
+    path: str = Field(json_schema_extra=changes("time", path="path"))
+    """File of the picture."""
+    prompt: str = Field(json_schema_extra=_TIME)
+    """What to make of it."""
+
+
 class ValidationConfig(Section):
     """When to sample, what, and how; training itself is not changed by any of it."""
 
@@ -23,6 +32,8 @@ class ValidationConfig(Section):
     """Sample after the last step."""
     prompts: list[str] = Field(default_factory=list, json_schema_extra=_TIME)
     """What to draw."""
+    inputs: list[ValidationInput] = Field(default_factory=list, json_schema_extra=_TIME)
+    """Pictures to edit; only for families that look at conditioning pictures."""
     negative: str = ""
     """What guidance steers away from."""
     steps: int = Field(default=20, ge=1, le=1000, json_schema_extra=_TIME)
@@ -36,4 +47,11 @@ class ValidationConfig(Section):
     seed: int = Field(default=42, ge=0)
     """Seed of the pictures, the same at every step."""
     images_per_prompt: int = Field(default=1, ge=1, le=16, json_schema_extra=_TIME)
-    """Pictures per prompt."""
+    """Pictures per prompt and input."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Every prompt in the order of the pictures; empty when nothing is drawn."""
+        if not self.enabled:
+            return []
+        return [*self.prompts, *(given.prompt for given in self.inputs)]

@@ -23,9 +23,11 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def image_ids(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Position ids [S, 3] with rows (0, y, x) for latents of `height` x `width`."""
-    ids = torch.zeros(height // 2, width // 2, 3)
+def image_ids(
+    height: int, width: int, device: torch.device, dtype: torch.dtype, picture: int = 0
+) -> Tensor:
+    """Position ids [S, 3] with rows (picture, y, x) for latents of `height` x `width`."""
+    ids = torch.full((height // 2, width // 2, 3), float(picture))
     ids[..., 1] = torch.arange(height // 2)[:, None]
     ids[..., 2] = torch.arange(width // 2)[None, :]
     return ids.view(-1, 3).to(device, dtype)

@@ -27,6 +27,10 @@ OF_M = "{dataset='m'}"
 MASKED = jobs(with_(OF_M), MASK)
 RANDOM = "{generate='random_masks'}"
 
+CANNY = jobs(with_("{generate='canny'}"))
+CONTROLLED = jobs(with_("{dataset='c'}"), "{id='c', path='b', role='conditioning'}")
+EDITS = "validation.inputs = [{path='x.png', prompt='brighter'}]"
+
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG110": [
         (jobs(with_("{match='strict'}")), jobs(with_(RANDOM))),
@@ -79,12 +83,11 @@ CASES: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "CFG118": [
-        (jobs(with_("{generate='canny'}")), jobs(with_(RANDOM))),
-        (
-            jobs(with_("{dataset='c'}"), "{id='c', path='b', role='conditioning'}"),
-            MASKED,
-        ),
+        (f"{SD}; {CANNY}", f"{SD}; {jobs(with_(RANDOM))}"),
+        (f"{SD}; {CANNY}", CANNY),
+        (f"{SD}; {CONTROLLED}", CONTROLLED),
     ],
+    "CFG190": [(f"{SD}; {EDITS}", EDITS)],
     "CFG119": [
         (
             jobs(with_(made("jpeg", quality_list="[10, 20]"))),

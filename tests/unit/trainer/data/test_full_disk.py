@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from trainer.data.prepare import Prepared, prepare
 from trainer.errors import TrainerError
 
 FULL = {"DAT102", "DAT103"}  # no room; or a database in the cache that cannot be written
-NO_FINDING = 3
+FITS, NO_FINDING, TOLD = 0, 3, 4
 
 
 def run(root: Path) -> tuple[Prepared, FakeFamily]:
@@ -54,6 +57,44 @@ def whole(tmp_path_factory) -> tuple[Path, dict[str, torch.Tensor], str]:
     make_folder(root / "a", 9, sizes=((64, 64), (128, 64)))
     made, family = run(root)
     return root, latents(made, family), made.plan_train.plan_hash
+
+
+def fits(root: Path, expected: dict[str, torch.Tensor]) -> None:
+    """Prepare and compare; the exit code says how it went."""
+    try:
+        found = latents(*run(root))
+    except TrainerError as error:
+        raise SystemExit(TOLD if {f.code for f in error.findings} <= FULL else NO_FINDING) from None
+    raise SystemExit(FITS if all(torch.equal(found[k], v) for k, v in expected.items()) else 1)
+
+
+@contextmanager
+def small_disk(folder: Path, kib: int) -> Iterator[None]:
+    """A file system of its own with so much room; skipped where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount program")
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kib", [40, 100, 160, 220, 280, 340, 400, 4096])
+def test_a_disk_without_room_is_a_finding(tmp_path, whole, kib, monkeypatch):
+    """Full for real, wherever that is met: told, never a traceback; with room enough, none."""
+    monkeypatch.setattr(snapshot, "MIN_ROWS", 5)
+    source, expected, _ = whole
+    shutil.copytree(source / "a", tmp_path / "a")
+    with small_disk(tmp_path / "cache", kib):
+        code = child.run(lambda: fits(tmp_path, expected))  # ends with its databases closed
+    assert code == (FITS if kib == 4096 else TOLD if kib <= 100 else code)
+    assert code in (FITS, TOLD)
 
 
 @pytest.mark.parametrize(

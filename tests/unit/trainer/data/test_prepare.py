@@ -338,7 +338,10 @@ def test_validation_texts_are_ready_without_encoders(root):
     """Prompts and the negative prompt are encoded with the captions."""
     validation = {"prompts": ["a red car", "a boat"], "negative": "blurry"}
     made, _ = run(job(root, dataset(root), validation=validation))
-    assert set(made.prompt_embeds) == {"a red car", "a boat", "blurry"}
+    assert [d.prompt for d in made.drawings] == ["a red car", "a boat"]
+    texts = [made.drawings[0].text, made.drawings[1].text, made.drawings[0].negative]
+    embeds = [entry["embeds"][0].tolist() for entry in texts]
+    assert embeds == [FakeFamily.embed(t).tolist() for t in ("a red car", "a boat", "blurry")]
     assert made.sample_size == (64, 64)
 
 

@@ -407,10 +407,15 @@ def test_segmentation_masks_count_every_colour(run: Run) -> None:
     assert job(run(config), "loss") is None  # it acts on such masks only
 
 
+SDXL = {"model_family": "sdxl", "model_flavour": None}
+
+
 def test_pictures_that_the_family_does_not_look_at(run: Run) -> None:
     """They are set aside instead of being encoded for nothing."""
     control = PICTURES | {"id": "control", "dataset_type": "conditioning"}
-    imported = run(datasets=[PICTURES | {"conditioning_data": "control"}, control])
+    sets = [PICTURES | {"conditioning_data": "control"}, control]
+    imported = run(options(**SDXL), datasets=sets)
+    assert job(run(datasets=sets), "data.datasets[0].conditioning") is not None
     assert job(imported, "data.datasets[0].conditioning") is None
     assert job(imported, "data.datasets[1].enabled") is False
     assert statuses(imported)["datasets[0].conditioning_data"] == "unsupported"
@@ -430,7 +435,7 @@ def test_partners_that_are_made(run: Run) -> None:
         {"type": "optical_flow"},
         {"type": "canny", "low_threshold": 20},
     ]
-    imported = run(datasets=[PICTURES | {"conditioning": made}])
+    imported = run(options(**SDXL), datasets=[PICTURES | {"conditioning": made}])
     options_ = {"min_coverage": 0.2, "invert": True}
     wanted = [{"generate": "random_masks", "options": options_}]
     assert job(imported, "data.datasets[0].conditioning") == wanted
@@ -439,7 +444,7 @@ def test_partners_that_are_made(run: Run) -> None:
     assert found["datasets[0].conditioning[0].mask_value"] == "unsupported"
     assert found["datasets[0].conditioning[0].max_masks"] == "unsupported"  # out of bounds
     assert found["datasets[0].conditioning[1].type"] == "unsupported"
-    assert found["datasets[0].conditioning[2].type"] == "unsupported"  # Flux does not look at it
+    assert found["datasets[0].conditioning[2].type"] == "unsupported"  # SDXL does not look at it
 
 
 def test_options_of_made_partners_that_do_not_act(

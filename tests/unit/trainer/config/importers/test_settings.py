@@ -46,7 +46,7 @@ CASES = [
     ),
     flux(
         "flavour that is not known here",
-        {"model_flavour": "kontext"},
+        {"model_flavour": "fluxbooru"},
         {"model.flavour": None},
         keys={"model_flavour": "unsupported"},
         errors=["IMP007"],
