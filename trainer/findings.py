@@ -247,6 +247,10 @@ CODES: dict[str, str] = {
     "CFG270": "DyLoRA's blocks do not divide a rank.",
     "CFG271": "A pattern of module names is no regular expression.",
     "CFG272": "DoRA's row lengths are kept in bf16.",
+    "CFG273": "An adapter file to draw with does not exist.",
+    "CFG274": "An adapter to draw with has strength 0, so that it would change nothing.",
+    "CFG275": "Two adapters to draw with have one name.",
+    "CFG276": "A setting about adapters in validation pictures has no effect.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

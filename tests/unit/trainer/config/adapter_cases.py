@@ -13,6 +13,17 @@ LOKR_TOO = "adapter.lycoris.by_class = {FeedForward = {algo = 'lokr'}}"
 NORM = "adapter.lycoris.init_norm = 1e-3"
 FULL_LOKR = algo("lokr", "adapter.lycoris.full_matrix = true")
 
+PROMPT = "validation.prompts = ['a cat']"
+FULL = "model.mode = 'full'"
+
+
+def beside(*more: str) -> str:
+    """Adapters to draw with, and a prompt; the tables as given."""
+    return f"{PROMPT}; validation.adapters = [{', '.join(more)}]"
+
+
+FILE = "path = 'base.safetensors'"
+
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG031": [
         ("adapter.preset = 'al'", "adapter.preset = 'all+ffs'"),
@@ -91,5 +102,23 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG271": [("adapter.exclude = ['a(']", "adapter.exclude = ['a']")],
     "CFG272": [
         ("adapter.dora = true; optimizer.name = 'adamw_bf16'", "adapter.dora = true"),
+    ],
+    "CFG273": [(beside("{path = 'x.safetensors'}"), beside(f"{{{FILE}}}"))],
+    "CFG274": [
+        (beside(f"{{{FILE}, strength = 0.0}}"), beside(f"{{{FILE}, strength = -1.0}}")),
+    ],
+    "CFG275": [
+        (beside(f"{{{FILE}}}", f"{{{FILE}}}"), beside(f"{{{FILE}}}", f"{{{FILE}, name = 'b'}}")),
+    ],
+    "CFG276": [
+        (f"validation.adapters = [{{{FILE}}}]", beside(f"{{{FILE}}}")),
+        (
+            f"{PROMPT}; validation.adapters_only = true",
+            f"{beside(f'{{{FILE}}}')}; validation.adapters_only = true",
+        ),
+        (
+            f"{FULL}; {PROMPT}; validation.adapter_strength = 0.5",
+            f"{PROMPT}; validation.adapter_strength = 0.5",
+        ),
     ],
 }

@@ -1,7 +1,8 @@
-"""Exact resume of every kind of adapter: killed and started again, the same bytes in the end."""
+"""Every kind of adapter through the real loop: exact resume, and other adapters in its pictures."""
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,3 +121,26 @@ def test_another_scale_is_another_run(server, job, change):
         assert server.run(job, run) == 0
     assert server.run(job, run, "--set", change, "--set", "train.steps=6") == 4
     assert '"adapter"' in (run / "exit.json").read_text()
+
+
+def test_pictures_with_other_adapters(server, job):
+    """Each set is drawn with the same seeds and named: with the trained adapter, with another one
+    as well, and with that alone, which at the start of a run is all that acts."""
+    first = job.parent / "other"
+    changes = ["--set", "train.steps=1", "--set", "optimizer.lr=0.5"]
+    assert server.run(job, first, *changes) == 0, Path(f"{first}.log").read_text()[-2000:]
+    other = first / "artifacts" / "pytorch_lora_weights.safetensors"
+    run = job.parent / "drawn"
+    sets = f"{{path = '{other}'}}, {{path = '{other}', name = 'alone', together = false}}"
+    validation = [f"adapters=[{sets}]", "prompts=['a cat']", "steps=1", "adapter_strength=0.5"]
+    changes = [part for v in validation for part in ("--set", f"validation.{v}")]
+    changes += ["--set", "adapter.kind='lycoris'", "--set", "train.steps=2"]
+    assert server.run(job, run, *changes) == 0, Path(f"{run}.log").read_text()[-2000:]
+    for step in (0, 2):
+        folder = run / "samples" / f"step-{step:08d}"
+        entries = json.loads((folder / "meta.json").read_text())["images"]
+        assert [e.get("adapter") for e in entries] == [None, "pytorch_lora_weights", "alone"]
+        assert len({e["seed"] for e in entries}) == 1
+        plain, both, alone = ((folder / e["file"]).read_bytes() for e in entries)
+        assert plain != alone
+        assert (both == alone) is (step == 0)
