@@ -396,8 +396,7 @@ CODES: dict[str, str] = {
     "moved aside and is not to be used; the training state is intact.",
     "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
     "nothing.",
-    "LOR010": "A pattern in adapter.ranks, adapter.alphas or adapter.exclude means no module that "
-    "is adapted.",
+    "LOR010": "A pattern in adapter.overrides or adapter.exclude means no module that is adapted.",
     "LOR011": "No module of the model has a class of the names that the LyCORIS adapter targets.",
     "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; a layer's do not.",
     # --- loop and checkpoints ------------------------------------------------------------

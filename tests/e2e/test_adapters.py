@@ -24,7 +24,7 @@ CLASSES = {  # of Flux; every LyCORIS algorithm trains some of its layers
     "PixArtAlphaTextProjection": "boft",
     "AdaLayerNormContinuous": "glora",
 }
-BY_CLASS = ", ".join(f"{name} = {{algo = '{algo}'}}" for name, algo in CLASSES.items())
+OVERRIDES = ", ".join(f"{{module = '{name}', algo = '{algo}'}}" for name, algo in CLASSES.items())
 KINDS = {
     "dora": ["adapter.dora=true", "adapter.dropout=0.1"],
     "pissa": ["adapter.init='pissa_niter_2'", "adapter.lora_plus_ratio=4.0"],
@@ -34,7 +34,7 @@ KINDS = {
         "adapter.lycoris.algo='lora'",
         "adapter.lycoris.factor=4",
         "adapter.lycoris.modules=['FluxTransformer2DModel']",
-        f"adapter.lycoris.by_class={{{BY_CLASS}}}",
+        f"adapter.lycoris.overrides=[{OVERRIDES}]",
         "adapter.dora=true",
     ],
 }

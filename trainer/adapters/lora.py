@@ -188,7 +188,7 @@ class LoRA:
         with swapped(self._parameters, tensors):
             expected = self.family.probe()
         saved = []
-        for layout in self.config.layouts:
+        for layout in io.layouts(self.config):
             path = self._write(layout, folder, adapter, step, suffix)
             problems = verify.verify_file(path, adapter, trained=step > 0)
             if not any(p.level == "error" for p in problems):
