@@ -394,11 +394,12 @@ CODES: dict[str, str] = {
     "shapes.",
     "LOR006": "An adapter that was read back gives another output than the one in memory. It was "
     "moved aside and is not to be used; the training state is intact.",
-    "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
-    "nothing.",
+    "LOR005": "The adapter does nothing although it was trained: all its up-projections are zero, "
+    "or the model gives the same without it.",
     "LOR010": "A pattern in adapter.overrides or adapter.exclude means no module that is adapted.",
     "LOR011": "No module of the model has a class of the names that the LyCORIS adapter targets.",
-    "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; a layer's do not.",
+    "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; those of a layer "
+    "do not.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",

@@ -8,7 +8,8 @@ Canonical names are PEFT's without prefix: `<module>.lora_A.weight` and `.lora_B
 * comfyui for UNets: `lora_unet_<module_with_underscores>.lora_down.weight`, `.lora_up`, `.alpha`.
 * lycoris: the same behind `lycoris_`; its other algorithms are read by `adapters/lycoris`.
 
-ComfyUI and LyCORIS call the magnitude `dora_scale` and keep its rows first. Converting never drops a tensor: an unknown key is an error that names it.
+ComfyUI and LyCORIS call the magnitude `dora_scale` and keep its rows first. Converting never drops
+a tensor: an unknown key is an error that names it.
 """
 
 from __future__ import annotations

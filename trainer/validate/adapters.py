@@ -13,7 +13,9 @@ from trainer.loop.parts import Parts
 
 def sets(config: ValidationConfig) -> list[ValidationAdapter | None]:
     """Once for every set of pictures; None is the trained adapter without another."""
-    alone: list[ValidationAdapter | None] = [] if config.adapters and config.adapters_only else [None]
+    alone: list[ValidationAdapter | None] = (
+        [] if config.adapters and config.adapters_only else [None]
+    )
     return [*alone, *config.adapters]
 
 

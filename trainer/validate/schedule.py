@@ -78,7 +78,9 @@ class Validation:
         config, family = self.parts.config, self.parts.family
         pictures, entries = load_samples(self.session, step)
         first = [e.get("adapter") for e in entries[:1]]  # the set without another adapter, if drawn
-        pictures = [p for p, e in zip(pictures, entries, strict=True) if [e.get("adapter")] == first]
+        pictures = [
+            p for p, e in zip(pictures, entries, strict=True) if [e.get("adapter")] == first
+        ]
         if config.eval.style_reference is None or not pictures:
             return None
         family.load("vae")

@@ -28,7 +28,9 @@ PLAIN = {
 }
 
 
-def on(denoiser: nn.Module, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> list[Any]:
+def on(
+    denoiser: nn.Module, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]
+) -> list[Any]:
     """Networks of a file around the denoiser, in use; from settings those that need them."""
     held: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

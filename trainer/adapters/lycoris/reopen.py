@@ -63,7 +63,7 @@ def opened(path: Path, denoiser: nn.Module, dtype: torch.dtype) -> Iterator[None
     """Within the block the denoiser acts with the file, by the library's own code."""
     tensors, metadata = read_file(path)
     layers = [module for module in denoiser.modules() if adaptable(module)]
-    kept = [(dict(m.__dict__), m.weight, m.bias) for m in layers]
+    kept = [(dict(m.__dict__), dict(m._parameters)) for m in layers]
     device = next(denoiser.parameters()).device
     try:
         with torch.random.fork_rng():
@@ -72,11 +72,23 @@ def opened(path: Path, denoiser: nn.Module, dtype: torch.dtype) -> Iterator[None
             network.to(device, dtype)
         yield
     finally:
-        for module, (attributes, weight, bias) in zip(layers, kept, strict=True):
+        for module, (attributes, parameters) in zip(layers, kept, strict=True):
             for name in module.__dict__.keys() - attributes.keys():
                 del module.__dict__[name]
             module.__dict__.update(attributes)
-            module._parameters.update(weight=weight, bias=bias)
+            module._parameters.update(parameters)
+
+
+def idle(path: Path) -> Finding:
+    """The trained adapter gives what the base model gives."""
+    return finding(
+        "LOR005",
+        f"{path.name} does nothing: the model gives the same with and without it",
+        where=str(path),
+        why="training never moved it",
+        fix="check optimizer.lr and that the loss reaches the adapter",
+        level="warn",
+    )
 
 
 def _bad(path: Path, what: str) -> Finding:

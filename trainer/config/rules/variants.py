@@ -167,16 +167,16 @@ def ratio_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def noise_needs_whole_factors(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    lycoris = config.adapter.lycoris
-    if lycoris.init_norm is not None and "lokr" in algorithms(config.adapter):
-        if not lycoris.full_matrix:
-            yield Problem(
-                code="CFG269",
-                key="adapter.lycoris.init_norm",
-                message="init_norm gives noise to a whole factor, but lokr splits it by rank",
-                fix="set adapter.lycoris.full_matrix = true",
-                patch={"adapter.lycoris.full_matrix": True},
-            )
+    adapter = config.adapter
+    asked = adapter.kind == "lycoris" and adapter.lycoris.init_norm is not None
+    if asked and "lokr" in algorithms(adapter) and not adapter.lycoris.full_matrix:
+        yield Problem(
+            code="CFG269",
+            key="adapter.lycoris.init_norm",
+            message="init_norm gives noise to a whole factor, but lokr splits it by rank",
+            fix="set adapter.lycoris.full_matrix = true",
+            patch={"adapter.lycoris.full_matrix": True},
+        )
 
 
 def blocks_divide_the_rank(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -219,7 +219,7 @@ def lengths_in_bf16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             key="adapter.dora",
             level="warn",
             message=f"{config.optimizer.name} keeps DoRA's row lengths in bf16",
-            why="they have three digits then, so the adapter does not quite start as the base model",
+            why="they have three digits then, so the start is not quite the base model",
             fix='use optimizer.name = "adamw"',
             patch={"optimizer.name": "adamw"},
         )

@@ -15,7 +15,12 @@ from trainer.errors import DataError
 ADAPTERS = {
     "lora": {"kind": "lora", "rank": 4, "alpha": 2.0},
     "dora": {"kind": "lora", "rank": 4, "dora": True},
-    "pissa": {"kind": "lora", "rank": 4, "init": "pissa", "overrides": [{"module": "to_q", "rank": 2}]},
+    "pissa": {
+        "kind": "lora",
+        "rank": 4,
+        "init": "pissa",
+        "overrides": [{"module": "to_q", "rank": 2}],
+    },
     **{name: lycoris.CASES[name] for name in ("lokr+dora", "full", "boft limited", "dylora")},
     "ia3": lycoris.CASES["ia3"],
 }

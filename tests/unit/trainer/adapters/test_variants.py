@@ -11,13 +11,17 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tests.support.adapters import CAPTIONS, output, pipeline_output, trained
+from tests.support.adapters import CAPTIONS, output, pipeline_output
 from tests.support.families import random_latents, some_times, tiny_config, tiny_family, told
 from trainer.adapters import starts
 from trainer.adapters.build import build_trainable
+from trainer.config.schema.optimizer import OptimizerArgs, OptimizerConfig
+from trainer.config.schema.schedule import ScheduleConfig
 from trainer.errors import ConfigError
+from trainer.optim.build import build_optimizer, build_schedule
 
 BOTH = ("sd1x", "flux")
+ADAM = OptimizerArgs(betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0)
 SMALL_Q = [{"module": "to_q", "rank": 2}]
 VARIANTS: dict[str, dict[str, Any]] = {
     "rslora": {"rslora": True, "alpha": 2.0},
@@ -29,7 +33,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pissa_niter": {"init": "pissa_niter_8"},
     "pissa+rslora": {"init": "pissa", "rslora": True},
     "olora": {"init": "olora"},
-    "sizes": {"overrides": [*SMALL_Q, {"module": "to_v", "rank": 6}, {"module": "to_k", "alpha": 1.0}]},
+    "sizes": {
+        "overrides": [*SMALL_Q, {"module": "to_v", "rank": 6}, {"module": "to_k", "alpha": 1.0}]
+    },
     "exclude": {"exclude": ["to_k", r".*\.0\..*to_out\.0"]},
     "everything": {"init": "pissa", "rslora": True, "overrides": SMALL_Q, "exclude": ["to_v"]},
 }
@@ -127,7 +133,9 @@ def test_rslora_acts_with_the_root_of_the_rank(tiny_model):
     scales = {
         n: m.scaling["default"] for n, m in family.denoiser.named_modules() if hasattr(m, "scaling")
     }
-    assert all(s == pytest.approx(2 / math.sqrt(16 if "to_q" in n else 4)) for n, s in scales.items())
+    assert all(
+        s == pytest.approx(2 / math.sqrt(16 if "to_q" in n else 4)) for n, s in scales.items()
+    )
 
 
 def test_dora_trains_rows_of_given_length(tiny_model):
@@ -192,6 +200,9 @@ def test_lora_plus_is_a_factor_on_the_up_projections(tiny_model):
     names = {id(p): n for n, p in lora.parameters().items()}
     assert {names[id(p)] for p in ups["params"]} == {n for n in names.values() if "lora_B" in n}
     assert len(rest["params"]) + len(ups["params"]) == len(names)
+    optimizer = build_optimizer(OptimizerConfig(name="adamw", args=ADAM), "adapter", lora.groups())
+    build_schedule(ScheduleConfig(warmup=2), 1e-3, 10).apply(optimizer, 1)
+    assert [group["lr"] for group in optimizer.param_groups] == [5e-4, 8e-3]
 
 
 def test_sizes_and_exclusions_are_as_asked(tiny_model, tmp_path):

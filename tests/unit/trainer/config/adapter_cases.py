@@ -43,7 +43,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
             algo("loha", "adapter.lycoris.factor = 4", LOKR_TOO),
         ),
         (algo("full", "adapter.rank = 4"), algo("loha", "adapter.rank = 4")),
-        (algo("boft", "adapter.overrides = [{module = 'to_q', alpha = 2.0}]"), algo("boft", "adapter.overrides = [{module = 'to_q', rank = 2}]")),
+        (
+            algo("boft", "adapter.overrides = [{module = 'to_q', alpha = 2.0}]"),
+            algo("boft", "adapter.overrides = [{module = 'to_q', rank = 2}]"),
+        ),
         (algo("glora", "adapter.dora = true"), algo("lokr", "adapter.dora = true")),
         (
             algo("lora", "adapter.lycoris.constraint = 0.1"),
@@ -95,8 +98,16 @@ CASES: dict[str, list[tuple[str, str]]] = {
             algo("dylora", "adapter.lycoris.block_size = 4"),
         ),
         (
-            algo("dylora", "adapter.lycoris.block_size = 4", "adapter.overrides = [{module = 'to_q', rank = 6}]"),
-            algo("dylora", "adapter.lycoris.block_size = 2", "adapter.overrides = [{module = 'to_q', rank = 6}]"),
+            algo(
+                "dylora",
+                "adapter.lycoris.block_size = 4",
+                "adapter.overrides = [{module = 'to_q', rank = 6}]",
+            ),
+            algo(
+                "dylora",
+                "adapter.lycoris.block_size = 2",
+                "adapter.overrides = [{module = 'to_q', rank = 6}]",
+            ),
         ),
     ],
     "CFG271": [("adapter.exclude = ['a(']", "adapter.exclude = ['a']")],

@@ -184,7 +184,9 @@ def _rest(read: Lycoris) -> None:
             read.left.append(f"{name}: convolutions are as the other layers")
     if "wd_on_output" in config and not read.on("wd_on_output") and read.on("dora_wd"):
         read.left.append("wd_on_output: rows are what has a length")
-    read.left += [name for name in _LACKING if config.get(name) and values.number(config[name]) != 0]
+    read.left += [
+        name for name in _LACKING if config.get(name) and values.number(config[name]) != 0
+    ]
     known = {*_READ, *_LACKING, *_IDLE, "conv_dim", "conv_alpha", "wd_on_output"}
     read.left += [name for name in config if name not in known]
 
