@@ -278,6 +278,10 @@ CODES: dict[str, str] = {
     "CFG298": "Blocks whose weights are quantised in this form cannot be compiled.",
     "CFG299": "Weights cannot be updated within the backward pass in this job: the optimiser, "
     "gradient accumulation or clipping needs all gradients together.",
+    "CFG273": "An adapter file to draw with does not exist.",
+    "CFG274": "An adapter to draw with has strength 0, so that it would change nothing.",
+    "CFG275": "Two adapters to draw with have one name.",
+    "CFG276": "A setting about adapters in validation pictures has no effect.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "
@@ -425,12 +429,12 @@ CODES: dict[str, str] = {
     "shapes.",
     "LOR006": "An adapter that was read back gives another output than the one in memory. It was "
     "moved aside and is not to be used; the training state is intact.",
-    "LOR005": "All up-projections of the adapter are zero although it was trained: it does "
-    "nothing.",
-    "LOR010": "A pattern in adapter.ranks, adapter.alphas or adapter.exclude means no module that "
-    "is adapted.",
+    "LOR005": "The adapter does nothing although it was trained: all its up-projections are zero, "
+    "or the model gives the same without it.",
+    "LOR010": "A pattern in adapter.overrides or adapter.exclude means no module that is adapted.",
     "LOR011": "No module of the model has a class of the names that the LyCORIS adapter targets.",
-    "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; a layer's do not.",
+    "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; those of a layer "
+    "do not.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",

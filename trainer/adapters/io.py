@@ -23,6 +23,7 @@ from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
 from trainer.catalog import load as load_dotted
 from trainer.catalog.facts import FamilyFacts
+from trainer.config.schema.adapter import AdapterConfig, Layout
 from trainer.errors import DataError
 from trainer.findings import finding
 from trainer.runs.files import write_atomic
@@ -86,6 +87,11 @@ def header_notes(
         "family": facts.key,
         "step": str(step),
     }
+
+
+def layouts(config: AdapterConfig) -> list[Layout]:
+    """What is written, where the configuration leaves it open."""
+    return config.formats or ["diffusers", "comfyui"]
 
 
 def file_stem(title: str, facts: FamilyFacts) -> str:

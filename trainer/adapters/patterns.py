@@ -1,30 +1,22 @@
 """Which modules a pattern of the configuration means.
 
 A pattern is the end of a module name at a dot (`to_q`, `attn.to_out.0`), or a regular expression
-for such an end (`transformer_blocks\\.[0-3]\\..*`). Ranks, alphas and exclusions share the rule,
+for such an end (`transformer_blocks\\.[0-3]\\..*`). Overrides and exclusions share the rule,
 which is PEFT's own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable
 
-from trainer.config.schema.adapter import AdapterConfig
+from trainer.config.schema.adapter import AdapterConfig, AdapterOverride
 from trainer.errors import ConfigError
 from trainer.findings import finding
-
-T = TypeVar("T")
 
 
 def matches(pattern: str, module: str) -> bool:
     return re.match(rf"(.*\.)?({pattern})$", module) is not None
-
-
-def chosen(patterns: Mapping[str, T], module: str) -> T | None:
-    """The value of the first pattern that means this module."""
-    return next((v for pattern, v in patterns.items() if matches(pattern, module)), None)
 
 
 def kept(modules: Iterable[str], config: AdapterConfig) -> list[str]:
@@ -34,18 +26,26 @@ def kept(modules: Iterable[str], config: AdapterConfig) -> list[str]:
     return [name for name in names if not any(matches(p, name) for p in config.exclude)]
 
 
+def override(module: str, config: AdapterConfig) -> AdapterOverride:
+    """What `adapter.overrides` says of a module: of each key the first that is set for it."""
+    mine = [o for o in config.overrides if matches(o.module, module)]
+    return AdapterOverride(
+        module=module,
+        rank=next((o.rank for o in mine if o.rank is not None), None),
+        alpha=next((o.alpha for o in mine if o.alpha is not None), None),
+    )
+
+
 def sizes(modules: Iterable[str], config: AdapterConfig) -> dict[str, tuple[int, float]]:
     """Rank and alpha of every module."""
     names = list(modules)
-    refuse_dead(config.ranks, names, "adapter.ranks")
-    refuse_dead(config.alphas, names, "adapter.alphas")
-    return {name: _size(name, config) for name in names}
+    refuse_dead([o.module for o in config.overrides], names, "adapter.overrides")
+    return {name: _size(override(name, config), config) for name in names}
 
 
-def _size(module: str, config: AdapterConfig) -> tuple[int, float]:
-    rank = chosen(config.ranks, module) or config.rank
-    alpha = chosen(config.alphas, module) or config.alpha or float(rank)
-    return rank, float(alpha)
+def _size(own: AdapterOverride, config: AdapterConfig) -> tuple[int, float]:
+    rank = own.rank or config.rank
+    return rank, float(own.alpha or config.alpha or rank)
 
 
 def refuse_dead(patterns: Iterable[str], modules: list[str], key: str) -> None:

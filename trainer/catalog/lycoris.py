@@ -36,4 +36,4 @@ ALGORITHMS: dict[str, Algorithm] = {
     ),
 }
 
-ADAPTER_SETTINGS = ("rank", "alpha", "rslora", "dora", "ranks", "alphas")
+ADAPTER_SETTINGS = ("rank", "alpha", "rslora", "dora")

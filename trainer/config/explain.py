@@ -21,6 +21,9 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("train.steps", "train.epochs", "data.datasets[].repeats", "schedule.warmup"),
     ("optimizer.lr", "optimizer.name", "schedule.name", "schedule.warmup", "adapter.alpha"),
     ("adapter.rank", "adapter.alpha", "adapter.preset", "adapter.targets", "model.mode"),
+    ("adapter.rank", "adapter.overrides", "adapter.exclude", "adapter.rslora"),
+    ("adapter.kind", "adapter.formats", "adapter.preset", "adapter.lycoris.algo"),
+    ("adapter.init", "adapter.init_from", "adapter.dora", "adapter.lora_plus_ratio"),
     ("model.mode", "optimizer.name", "compute.precision.dtype", "ema.enabled"),
     ("data.defaults.resolution", "data.datasets[].resolution", "validation.resolution"),
     ("data.defaults.caption.source", "data.datasets[].caption.source", "data.missing_caption"),
@@ -42,7 +45,12 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("data.datasets[].leftover", "train.batch_size", "data.datasets[].max_samples"),
 )
 SAMPLES: dict[str, Any] = {
+    "adapter.exclude": ["to_add_out"],
+    "adapter.formats": ["diffusers"],
     "adapter.init_from": "earlier.safetensors",
+    "adapter.lycoris.modules": ["FluxAttention"],
+    "adapter.lycoris.overrides[].module": "FeedForward",
+    "adapter.overrides[].module": "ff.net.2",
     "adapter.preset": "attention",
     "adapter.targets": ["to_q", "to_v"],
     "cache.root": "cache",
@@ -102,6 +110,8 @@ SAMPLES: dict[str, Any] = {
     "optimizer.args.eps": 1e-8,
     "optimizer.args.weight_decay": 0.01,
     "optimizer.lr": 1e-4,
+    "validation.adapters[].name": "turbo",
+    "validation.adapters[].path": "turbo.safetensors",
     "validation.inputs[].path": "pictures/room.png",
     "validation.inputs[].prompt": "the same room at night",
     "validation.negative": "blurry",
@@ -160,8 +170,10 @@ def _no_such_key(path: str) -> ConfigError:
 
 
 def _by_name(name: str) -> Key | None:
-    """A last part that only one key has, or a name that another trainer uses."""
+    """A last part that only one key has, those in lists of tables aside unless there is no other;
+    or a name that another trainer uses."""
     found = [k for p, k in all_keys().items() if p.rpartition(".")[2] == name]
+    found = [k for k in found if ITEM not in k.path] or found
     if len(found) == 1:
         return found[0]
     return all_keys().get(ALIASES.get(name, ""))

@@ -101,7 +101,8 @@ def candidates_for(section: str, name: str) -> list[str]:
         for path in leaf_keys():
             elsewhere.setdefault(path.rpartition(".")[2], []).append(path)
         for match in nearest(name, elsewhere):
-            result += elsewhere[match]
+            general = [path for path in elsewhere[match] if ITEM not in path]
+            result += general or elsewhere[match]
     return result[:3]
 
 

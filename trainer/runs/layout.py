@@ -111,6 +111,7 @@ IDENTITY_FIELDS = (
     "mode",
     "denoiser",
     "trainable",
+    "adapter",
     "dataset",
     "seed",
     "batch_size",

@@ -6,13 +6,14 @@ They are written as they are finished; `meta.json` comes last and marks the set 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from trainer.config.schema.validation import ValidationAdapter
 from trainer.data.drawings import Drawing
 from trainer.faults import point
 from trainer.loop.parts import Parts
@@ -22,6 +23,7 @@ from trainer.rng import stream_seed
 from trainer.runs.files import read_json, write_json
 from trainer.runs.layout import step_of
 from trainer.validate import gallery
+from trainer.validate.adapters import drawn_with, sets
 
 
 class Aborted(Exception):
@@ -46,12 +48,28 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
 
 
 def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
-    config = parts.config.validation
     drawings = parts.prepared.drawings
     kinds = {drawing.picture is not None for drawing in drawings}
     pipelines = {edit: _pipeline(parts, edit=edit) for edit in kinds}
     entries: list[dict[str, Any]] = []
-    for index, drawing in enumerate(drawings):
+    for adapter in sets(parts.config.validation):
+        with drawn_with(parts, adapter):
+            _sample_set(parts, session, step, pipelines, adapter, entries)
+    return entries
+
+
+def _sample_set(
+    parts: Parts,
+    session: Session,
+    step: int,
+    pipelines: Mapping[bool, Any],
+    adapter: ValidationAdapter | None,
+    entries: list[dict[str, Any]],
+) -> None:
+    """Every drawing once; a set has the seeds of all others, so that they can be compared."""
+    config = parts.config.validation
+    more = {} if adapter is None else {"adapter": adapter.label}
+    for index, drawing in enumerate(parts.prepared.drawings):
         prompt, pipeline = drawing.prompt, pipelines[drawing.picture is not None]
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
@@ -61,9 +79,8 @@ def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any
             image.save(path)
             entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
             relative = str(path.relative_to(session.run.path))
-            entries.append(entry | {"file": path.name})
-            session.events.emit("sample.saved", step=step, path=relative, **entry)
-    return entries
+            entries.append(entry | more | {"file": path.name})
+            session.events.emit("sample.saved", step=step, path=relative, **entry, **more)
 
 
 @contextmanager
@@ -113,15 +130,19 @@ def _draw_grids(parts: Parts, session: Session, step: int) -> None:
     """`grid.png` of this step, and `compare.png`: first pictures beside the newest."""
     run = session.run
     steps = sorted(s for p in run.samples.iterdir() if (s := step_of(p.name)) is not None)
-    sets = {s: load_samples(session, s) for s in {steps[0], step}}
-    captions = [entry["prompt"] for entry in sets[step][1]]
+    found = {s: load_samples(session, s) for s in {steps[0], step}}
+    captions = [_caption(entry) for entry in found[step][1]]
     grid = run.samples_at(step) / "grid.png"
-    gallery.grid(sets[step][0], columns=min(4, len(captions)), labels=captions).save(grid)
+    gallery.grid(found[step][0], columns=min(4, len(captions)), labels=captions).save(grid)
     session.events.emit("grid.saved", step=step, path=str(grid.relative_to(run.path)))
-    if steps[0] != step and len(sets[steps[0]][0]) == len(captions):
+    if steps[0] != step and len(found[steps[0]][0]) == len(captions):
         compare = run.samples / "compare.png"
-        gallery.compare(sets[steps[0]][0], sets[step][0], captions).save(compare)
+        gallery.compare(found[steps[0]][0], found[step][0], captions).save(compare)
         session.events.emit("grid.saved", step=step, path=str(compare.relative_to(run.path)))
+
+
+def _caption(entry: Mapping[str, Any]) -> str:
+    return f"{entry['adapter']}: {entry['prompt']}" if "adapter" in entry else entry["prompt"]
 
 
 def load_samples(session: Session, step: int) -> tuple[list[Any], list[dict[str, Any]]]:

@@ -76,7 +76,11 @@ class Validation:
     def _style_distance(self, step: int) -> float | None:
         """Of the pictures of this step; None without a reference or without pictures."""
         config, family = self.parts.config, self.parts.family
-        pictures, _ = load_samples(self.session, step)
+        pictures, entries = load_samples(self.session, step)
+        first = [e.get("adapter") for e in entries[:1]]  # the set without another adapter, if drawn
+        pictures = [
+            p for p, e in zip(pictures, entries, strict=True) if [e.get("adapter")] == first
+        ]
         if config.eval.style_reference is None or not pictures:
             return None
         family.load("vae")

@@ -131,9 +131,11 @@ class LyCORIS:
         notes = io.header_notes(facts, self.title, step, kind="lycoris")
         files.write(path, layers, notes | files.header(library_config(self.config, self.places)))
         problems = reopen.verify_file(path, layers)
-        if not problems:
-            with self.base_scope():
+        with self.base_scope():
+            if not problems:
                 problems = reopen.verify_output(path, self.family, expected, dtype=self.dtype)
+            if step > 0 and torch.equal(self.family.probe(), expected):
+                problems.append(reopen.idle(path))
         fatal = any(p.level == "error" for p in problems)
         if fatal:
             path = verify.quarantine(path)

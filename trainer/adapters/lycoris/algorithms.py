@@ -24,7 +24,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def scale(form: Form, tensors: Mapping[str, Tensor]) -> float:
-    """What the change is multiplied by; forms without a rank, and whole factors, act as they are."""
+    """What the change is multiplied by; without a rank, and of whole factors, 1."""
     if form.algo == "dylora":
         return form.alpha / form.rank
     if not any(name in tensors for name, _ in ALGORITHMS[form.algo].inner):

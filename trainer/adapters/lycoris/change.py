@@ -110,8 +110,8 @@ class Change:
             length = changed.flatten(1).norm(dim=1)
         return self[DORA].float().flatten() / (length + torch.finfo(torch.float32).eps)
 
-    def attach(self) -> RemovableHandle:
-        """Let the layer's result be changed from now on."""
+    def attach(self, outer: torch.nn.Module | None = None) -> RemovableHandle:
+        """Let the layer's result be changed from now on; `outer` is what is called in its place."""
 
         def add(module: torch.nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
             strength = self.switch.strength
@@ -120,7 +120,7 @@ class Change:
             moved = self(args[0])
             return out + (moved if strength == 1.0 else moved * strength).to(out.dtype)
 
-        return self.layer.module.register_forward_hook(add)
+        return (outer or self.layer.module).register_forward_hook(add)
 
 
 def lengths(layer: Layer) -> Tensor:

@@ -20,7 +20,7 @@ def library_config(config: AdapterConfig, places: Sequence[Place]) -> dict[str, 
     """One table: the most frequent form as the general one, and every layer by its name."""
     forms = [place.form for place in places]
     usual = max(set(forms), key=lambda form: (forms.count(form), str(form)))
-    table = _form(usual) | {"multiplier": 1.0}
+    table = _general(usual, {form.algo for form in forms}) | {"multiplier": 1.0}
     by_name = {
         f"^{re.escape(p.layer.name)}$": _differences(p.form, usual)
         for p in places
@@ -36,20 +36,21 @@ def library_config(config: AdapterConfig, places: Sequence[Place]) -> dict[str, 
     }
 
 
-def _form(form: Form) -> dict[str, Any]:
+def _general(usual: Form, used: set[str]) -> dict[str, Any]:
+    """The general form, with what the other algorithms in use are told as well."""
     table: dict[str, Any] = {
-        "algo": form.algo,
-        "linear_dim": form.rank,
-        "linear_alpha": _alpha(form),
-        "dora_wd": form.dora,
+        "algo": usual.algo,
+        "linear_dim": usual.rank,
+        "linear_alpha": _alpha(usual),
+        "dora_wd": usual.dora,
     }
-    if form.algo == "lokr":
-        table |= {"factor": form.factor, "full_matrix": form.full_matrix}
-        table |= {"decompose_both": form.decompose_both}
-    if form.algo == "dylora":
-        table |= {"block_size": form.block_size}
-    if form.algo in ("diag-oft", "boft"):
-        table |= {"constraint": form.constraint or 0.0, "rescaled": form.rescaled}
+    if "lokr" in used:
+        table |= {"factor": usual.factor, "full_matrix": usual.full_matrix}
+        table |= {"decompose_both": usual.decompose_both}
+    if "dylora" in used:
+        table |= {"block_size": usual.block_size}
+    if used & {"diag-oft", "boft"}:
+        table |= {"constraint": usual.constraint or 0.0, "rescaled": usual.rescaled}
     return table
 
 
@@ -65,4 +66,5 @@ def _differences(form: Form, usual: Form) -> dict[str, Any]:
 
 
 def _single(form: Form) -> dict[str, Any]:
-    return {"algo": form.algo, "dim": form.rank, "alpha": _alpha(form), "factor": form.factor}
+    table = {"algo": form.algo, "dim": form.rank, "alpha": _alpha(form), "factor": form.factor}
+    return table | {"weight_decompose": form.dora}

@@ -1,4 +1,4 @@
-"""LyCORIS files: `lycoris_<module_with_underscores>.<tensor>`, alpha beside, settings in the header.
+"""LyCORIS files: `lycoris_<module_with_underscores>.<tensor>`, alphas, settings in the header.
 
 ComfyUI knows these names for UNets, SD3 and Flux; the LyCORIS library opens them on the diffusers
 model (`create_lycoris_from_weights`). Alpha is what makes readers, who divide it by the rank that
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.adapters.io import order_header, read_file
-from trainer.adapters.layouts import LYCORIS, AdapterTensors
+from trainer.adapters.layouts import DOWN, LYCORIS, MAGNITUDE, UP, AdapterTensors, dora_scale
 from trainer.adapters.lycoris import lowrank
 from trainer.adapters.lycoris.algorithms import ALGORITHMS
 from trainer.adapters.lycoris.change import Change
@@ -35,10 +35,8 @@ def of_layer(algo: str, change: Change, values: Tensors) -> Tensors:
     """The tensors of a layer as the file has them; `values` are the trained ones."""
     out = {k: v.detach().cpu().contiguous() for k, v in values.items()}
     if algo == "dylora":
-        dora_free = lowrank.joined(out)
-        return dora_free | {
-            "alpha": torch.tensor(change.scale * len(dora_free["lora_down.weight"]))
-        }
+        pair = lowrank.joined(out)
+        return pair | {"alpha": torch.tensor(change.scale * len(pair["lora_down.weight"]))}
     if algo == "ia3":
         return out | {"on_input": torch.tensor(0)}
     if algo in ("diag-oft", "boft"):
@@ -76,8 +74,6 @@ def grouped(
 
 def from_lora(adapter: AdapterTensors) -> dict[str, Tensors]:
     """A LoRA of another layout under the names it has in a LyCORIS file."""
-    from trainer.adapters.layouts import DOWN, MAGNITUDE, UP, dora_scale
-
     out: dict[str, Tensors] = {}
     for module in adapter.modules:
         held = {

@@ -101,7 +101,7 @@ DYLORA = Algorithm(
 )
 
 
-# --- GLoRA: W A + B, both of low rank --------------------------------------------------------------
+# --- GLoRA: W A + B, both of low rank -----------------------------------------------------------
 
 
 def start_glora(layer: Layer, form: Form) -> dict[str, Tensor]:

@@ -14,11 +14,11 @@ from torch import nn
 
 from trainer.adapters.lycoris.change import Form
 from trainer.adapters.lycoris.layer import Layer, adaptable
-from trainer.adapters.patterns import chosen, kept, refuse_dead
+from trainer.adapters.patterns import kept, override, refuse_dead
 from trainer.adapters.targets import ends_in, target_modules
 from trainer.catalog.lycoris import ALGORITHMS
 from trainer.config.schema.adapter import AdapterConfig
-from trainer.config.schema.lycoris import ClassOverride
+from trainer.config.schema.lycoris import LycorisOverride
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models.base import Family
@@ -43,8 +43,7 @@ def places(config: AdapterConfig, family: Family) -> list[Place]:
         if any(ends_in(name, e) for e in endings) or any(_is(c, around) for c in classes)
     }
     names = kept(found, config)
-    refuse_dead(config.ranks, names, "adapter.ranks")
-    refuse_dead(config.alphas, names, "adapter.alphas")
+    refuse_dead([o.module for o in config.overrides], names, "adapter.overrides")
     if not names:
         raise _nothing(config, family, classes)
     around = {name: classes for name, _, classes in layers(family.denoiser)}
@@ -55,12 +54,13 @@ def class_names(config: AdapterConfig, family: Family) -> list[str]:
     """From the configuration or the family's preset; one that the user names must be there."""
     presets = family.facts.lycoris_presets
     preset = config.preset or family.facts.default_lycoris
-    wanted = [*config.lycoris.modules, *config.lycoris.by_class]
+    own = [override.module for override in config.lycoris.overrides]
+    wanted = [*config.lycoris.modules, *own]
     here = {type(m).__name__ for m in family.denoiser.modules()}
     dead = [w for w in wanted if not any(fnmatchcase(name, w) for name in here)]
     if dead:
         raise _nothing(config, family, dead)
-    return (config.lycoris.modules or list(presets[preset])) + list(config.lycoris.by_class)
+    return (config.lycoris.modules or list(presets[preset])) + own
 
 
 def layers(denoiser: nn.Module) -> Iterator[tuple[str, nn.Module, list[str]]]:
@@ -80,10 +80,11 @@ def _is(pattern: str, around: list[str]) -> bool:
 def form(config: AdapterConfig, name: str, around: list[str]) -> Form:
     """Rank and alpha by module name win over those by class, these over those of the adapter."""
     lycoris = config.lycoris
-    found = (lycoris.by_class[c] for c in around if c in lycoris.by_class)
-    own = next(found, ClassOverride())
-    rank = chosen(config.ranks, name) or own.rank or config.rank
-    alpha = chosen(config.alphas, name) or own.alpha or config.alpha or float(rank)
+    found = (o for c in around for o in lycoris.overrides if fnmatchcase(c, o.module))
+    own = next(found, LycorisOverride(module="*"))
+    named = override(name, config)
+    rank = named.rank or own.rank or config.rank
+    alpha = named.alpha or own.alpha or config.alpha or float(rank)
     algo = own.algo or lycoris.algo
     takes = ALGORITHMS[algo].settings  # beside a form that takes more, when classes differ
     return Form(
@@ -104,7 +105,7 @@ def form(config: AdapterConfig, name: str, around: list[str]) -> Form:
 
 def _nothing(config: AdapterConfig, family: Family, classes: list[str]) -> ConfigError:
     here = {type(m).__name__ for m in family.denoiser.modules() if any(True for _ in m.children())}
-    named = bool(config.lycoris.modules or config.lycoris.by_class)
+    named = bool(config.lycoris.modules or config.lycoris.overrides)
     return ConfigError(
         finding(
             "LOR011",

@@ -14,6 +14,7 @@ from trainer.config.layers import Origin
 from trainer.config.rules import (
     adapter,
     batches,
+    beside,
     captions,
     cascade,
     conditioning,
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     *conditioning.RULES,
     *batches.RULES,
     *validation.RULES,
+    *beside.RULES,
 )
 
 

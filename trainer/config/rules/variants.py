@@ -15,7 +15,7 @@ from trainer.config.schema.root import JobConfig
 
 def algorithms(adapter: AdapterConfig) -> list[str]:
     """Every LyCORIS algorithm that the job uses."""
-    own = (override.algo for override in adapter.lycoris.by_class.values())
+    own = (override.algo for override in adapter.lycoris.overrides)
     return list(dict.fromkeys([adapter.lycoris.algo, *(algo for algo in own if algo)]))
 
 
@@ -39,14 +39,14 @@ def settings_of_another_algorithm(config: JobConfig, facts: FamilyFacts) -> Iter
         return
     used = algorithms(adapter)
     read = frozenset[str]().union(*(ALGORITHMS[algo].settings for algo in used))
-    shared = {"ranks": "rank", "alphas": "alpha"}
     special = frozenset[str]().union(*(a.settings for a in ALGORITHMS.values()))
     set_here = {f"adapter.lycoris.{n}": n for n in adapter.lycoris.model_fields_set}
     set_here |= {f"adapter.{n}": n for n in ADAPTER_SETTINGS if n in adapter.model_fields_set}
+    for index, own in enumerate(adapter.overrides):
+        set_here |= {f"adapter.overrides[{index}].{n}": n for n in own.model_fields_set}
     for key, name in sorted(set_here.items()):
-        needed = shared.get(name, name)
-        if needed in special and needed not in read:
-            takers = [algo for algo, about in ALGORITHMS.items() if needed in about.settings]
+        if name in special and name not in read:
+            takers = [algo for algo, about in ALGORITHMS.items() if name in about.settings]
             yield Problem(
                 code="CFG261",
                 key=key,
@@ -63,9 +63,9 @@ def whole_factors_have_no_rank(config: JobConfig, facts: FamilyFacts) -> Iterato
         return
     if not adapter.lycoris.full_matrix:
         return
-    for name in (*ADAPTER_SETTINGS, "lycoris.decompose_both"):
+    for name in ("rank", "alpha", "rslora", "overrides", "lycoris.decompose_both"):
         given = adapter.lycoris if name.startswith("lycoris.") else adapter
-        if name != "dora" and name.rpartition(".")[2] in given.model_fields_set:
+        if name.rpartition(".")[2] in given.model_fields_set:
             yield Problem(
                 code="CFG262",
                 key=f"adapter.{name}",
@@ -127,16 +127,18 @@ def one_start(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 def orthogonal_is_even(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     adapter = config.adapter
-    odd = [f"adapter.ranks.{p}" for p, rank in adapter.ranks.items() if rank % 2]
-    odd += ["adapter.rank"] if adapter.rank % 2 else []
-    if adapter.kind == "lora" and adapter.init == "orthogonal" and odd:
-        yield Problem(
-            code="CFG266",
-            key="adapter.rank" if adapter.rank % 2 else "adapter.ranks",
-            message="the orthogonal start needs an even rank",
-            why="each matrix starts from one half of an orthogonal basis",
-            fix=f"make even: {', '.join(odd)}",
-        )
+    ranks = {"adapter.rank": adapter.rank}
+    ranks |= {f"adapter.overrides[{i}].rank": o.rank or 2 for i, o in enumerate(adapter.overrides)}
+    for key, rank in ranks.items():
+        if adapter.kind == "lora" and adapter.init == "orthogonal" and rank % 2:
+            yield Problem(
+                code="CFG266",
+                key=key,
+                message=f"the orthogonal start needs an even rank, not {rank}",
+                why="each matrix starts from one half of an orthogonal basis",
+                fix=f"use {rank + 1}",
+                patch={key: rank + 1},
+            )
 
 
 def one_rate_for_prodigy(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -165,16 +167,16 @@ def ratio_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def noise_needs_whole_factors(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    lycoris = config.adapter.lycoris
-    if lycoris.init_norm is not None and "lokr" in algorithms(config.adapter):
-        if not lycoris.full_matrix:
-            yield Problem(
-                code="CFG269",
-                key="adapter.lycoris.init_norm",
-                message="init_norm gives noise to a whole factor, but lokr splits it by rank",
-                fix="set adapter.lycoris.full_matrix = true",
-                patch={"adapter.lycoris.full_matrix": True},
-            )
+    adapter = config.adapter
+    asked = adapter.kind == "lycoris" and adapter.lycoris.init_norm is not None
+    if asked and "lokr" in algorithms(adapter) and not adapter.lycoris.full_matrix:
+        yield Problem(
+            code="CFG269",
+            key="adapter.lycoris.init_norm",
+            message="init_norm gives noise to a whole factor, but lokr splits it by rank",
+            fix="set adapter.lycoris.full_matrix = true",
+            patch={"adapter.lycoris.full_matrix": True},
+        )
 
 
 def blocks_divide_the_rank(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -182,8 +184,8 @@ def blocks_divide_the_rank(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
     if adapter.kind != "lycoris" or "dylora" not in algorithms(adapter):
         return
     size = adapter.lycoris.block_size
-    own = [o.rank for o in adapter.lycoris.by_class.values() if o.rank]
-    for rank in (adapter.rank, *adapter.ranks.values(), *own):
+    own = [o.rank for o in (*adapter.overrides, *adapter.lycoris.overrides) if o.rank]
+    for rank in (adapter.rank, *own):
         if rank % size:
             yield Problem(
                 code="CFG270",
@@ -195,21 +197,18 @@ def blocks_divide_the_rank(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
 
 def patterns_are_readable(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     adapter = config.adapter
-    for key, patterns in (
-        ("ranks", adapter.ranks),
-        ("alphas", adapter.alphas),
-        ("exclude", adapter.exclude),
-    ):
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                yield Problem(
-                    code="CFG271",
-                    key=f"adapter.{key}",
-                    message=f"{pattern!r} is no regular expression: {error}",
-                    fix="write the end of a module name, such as attn.to_q",
-                )
+    patterns = {f"adapter.overrides[{i}].module": o.module for i, o in enumerate(adapter.overrides)}
+    patterns |= {f"adapter.exclude[{i}]": p for i, p in enumerate(adapter.exclude)}
+    for key, pattern in patterns.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Problem(
+                code="CFG271",
+                key=key,
+                message=f"{pattern!r} is no regular expression: {error}",
+                fix="write the end of a module name, such as attn.to_q",
+            )
 
 
 def lengths_in_bf16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -220,7 +219,7 @@ def lengths_in_bf16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
             key="adapter.dora",
             level="warn",
             message=f"{config.optimizer.name} keeps DoRA's row lengths in bf16",
-            why="they have three digits then, so the adapter does not quite start as the base model",
+            why="they have three digits then, so the start is not quite the base model",
             fix='use optimizer.name = "adamw"',
             patch={"optimizer.name": "adamw"},
         )

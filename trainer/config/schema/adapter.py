@@ -10,12 +10,22 @@ from trainer.config.schema.base import Section, changes
 from trainer.config.schema.lycoris import LycorisConfig
 
 Layout = Literal["diffusers", "comfyui", "lycoris"]
-
-Rank = Annotated[int, Field(ge=1, le=1024)]
-Alpha = Annotated[float, Field(gt=0)]
+Init = Literal["default", "gaussian", "orthogonal", "pissa", "olora"]
+FastPissa = Annotated[str, Field(pattern=r"^pissa_niter_[1-9][0-9]*$")]
 
 _SIZE = changes("memory", "disk", "result")
 _PLACE = changes("memory", "time", "disk", "result")
+
+
+class AdapterOverride(Section):
+    """What differs for some modules; unset keys are as for the rest."""
+
+    module: str = Field(min_length=1, json_schema_extra=_SIZE)
+    """The end of module names at a dot (`to_q`, `ff.net.2`), or a regular expression for one."""
+    rank: int | None = Field(default=None, ge=1, le=1024, json_schema_extra=_SIZE)
+    """Inner dimension."""
+    alpha: float | None = Field(default=None, gt=0, json_schema_extra=changes("result"))
+    """Scale numerator; default: `adapter.alpha`, else the rank here."""
 
 
 class AdapterConfig(Section):
@@ -31,19 +41,13 @@ class AdapterConfig(Section):
     """Act with alpha / sqrt(rank), which stays stable at high ranks (rsLoRA)."""
     dora: bool = Field(default=False, json_schema_extra=changes("memory", "time", "result"))
     """Train length and direction of each weight row apart (DoRA)."""
-    ranks: dict[str, Rank] = Field(default_factory=dict, json_schema_extra=_SIZE)
-    """Other ranks by module name: the end of a name, or a regular expression for one."""
-    alphas: dict[str, Alpha] = Field(default_factory=dict, json_schema_extra=changes("result"))
-    """Other alphas by module name; default: `alpha`, else the module's own rank."""
+    overrides: list[AdapterOverride] = Field(default_factory=list, json_schema_extra=_SIZE)
+    """Other ranks and alphas by module name; the first that means a module counts."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, json_schema_extra=changes("result"))
     """Share of the adapter's inputs set to zero in training."""
-    init: str = Field(
-        default="default",
-        pattern=r"^(default|gaussian|orthogonal|pissa|pissa_niter_[1-9][0-9]*|olora)$",
-        json_schema_extra=changes("result"),
-    )
+    init: Init | FastPissa = Field(default="default", json_schema_extra=changes("result"))
     """Start: `default` and `gaussian` random with no effect; `orthogonal`; `pissa` and `olora`
-    from the base weights' main parts; `pissa_niter_4` finds them fast."""
+    from the base weights' main parts; `pissa_niter_4` finds them fast, in 4 rounds."""
     lora_plus_ratio: float | None = Field(default=None, gt=0, json_schema_extra=changes("result"))
     """Learning rate of the up-projections as a multiple of that of the others (LoRA+; 16 usual)."""
     preset: str | None = Field(default=None, json_schema_extra=_PLACE)
@@ -60,10 +64,3 @@ class AdapterConfig(Section):
     """File layouts to write; default: diffusers and comfyui, for LyCORIS lycoris."""
     init_from: str | None = Field(default=None, json_schema_extra=changes("result", path="path"))
     """Adapter file whose weights are the start."""
-
-    @property
-    def layouts(self) -> list[Layout]:
-        """The layouts that are written."""
-        if self.formats is not None:
-            return self.formats
-        return ["lycoris"] if self.kind == "lycoris" else ["diffusers", "comfyui"]

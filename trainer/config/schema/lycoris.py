@@ -11,19 +11,22 @@ from trainer.config.schema.base import Section, changes
 Algo = Literal["lora", "loha", "lokr", "full", "ia3", "dylora", "diag-oft", "boft", "glora"]
 
 _SIZE = changes("memory", "disk", "result")
+_PLACE = changes("memory", "time", "disk", "result")
 
 
-class ClassOverride(Section):
+class LycorisOverride(Section):
     """What differs for the layers inside modules of one class; unset keys are as for the rest."""
 
-    algo: Algo | None = None
+    module: str = Field(min_length=1, json_schema_extra=_PLACE)
+    """Class name of the modules, `*` allowed; their layers are adapted as well."""
+    algo: Algo | None = Field(default=None, json_schema_extra=_SIZE)
     """Form of the weight change."""
-    rank: int | None = Field(default=None, ge=1)
+    rank: int | None = Field(default=None, ge=1, le=1024, json_schema_extra=_SIZE)
     """Size."""
-    alpha: float | None = Field(default=None, gt=0)
+    alpha: float | None = Field(default=None, gt=0, json_schema_extra=changes("result"))
     """Scale numerator."""
-    factor: int | None = Field(default=None, ge=-1)
-    """Size of the small Kronecker factor."""
+    factor: int | None = Field(default=None, ge=-1, json_schema_extra=_SIZE)
+    """lokr: size of the small Kronecker factor."""
 
 
 class LycorisConfig(Section):
@@ -31,15 +34,11 @@ class LycorisConfig(Section):
 
     algo: Algo = Field(default="lokr", json_schema_extra=_SIZE)
     """Form of the weight change."""
-    modules: list[str] = Field(
-        default_factory=list, json_schema_extra=changes("memory", "time", "disk", "result")
-    )
+    modules: list[str] = Field(default_factory=list, json_schema_extra=_PLACE)
     """Class names of the modules whose layers are adapted, `*` allowed, in place of
     `adapter.preset`."""
-    by_class: dict[str, ClassOverride] = Field(
-        default_factory=dict, json_schema_extra=changes("memory", "time", "disk", "result")
-    )
-    """Another algo, rank, alpha or factor inside modules of a class; these are adapted as well."""
+    overrides: list[LycorisOverride] = Field(default_factory=list, json_schema_extra=_PLACE)
+    """Another algo, rank, alpha or factor inside modules of a class."""
     factor: int = Field(default=16, ge=-1, json_schema_extra=_SIZE)
     """lokr: size of the small Kronecker factor; -1 makes both as equal as they get."""
     full_matrix: bool = Field(default=False, json_schema_extra=_SIZE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
@@ -17,6 +19,23 @@ class ValidationInput(Section):
     """File of the picture."""
     prompt: str = Field(json_schema_extra=_TIME)
     """What to make of it."""
+
+
+class ValidationAdapter(Section):
+    """Another adapter file to draw with."""
+
+    path: str = Field(json_schema_extra=changes("time", path="path"))
+    """File of the adapter, in any layout."""
+    name: str | None = Field(default=None, min_length=1)
+    """What its pictures are called; default: the name of the file."""
+    strength: float = 1.0
+    """How much it acts."""
+    together: bool = True
+    """Draw with what is trained as well; false: alone, to compare."""
+
+    @property
+    def label(self) -> str:
+        return self.name or PurePath(self.path).stem
 
 
 class ValidationConfig(Section):
@@ -48,6 +67,13 @@ class ValidationConfig(Section):
     """Seed of the pictures, the same at every step."""
     images_per_prompt: int = Field(default=1, ge=1, le=16, json_schema_extra=_TIME)
     """Pictures per prompt and input."""
+
+    adapter_strength: float = 1.0
+    """How much the trained adapter acts in the pictures."""
+    adapters: list[ValidationAdapter] = Field(default_factory=list, json_schema_extra=_TIME)
+    """Other adapters; every picture is drawn once more with each of them."""
+    adapters_only: bool = Field(default=False, json_schema_extra=_TIME)
+    """Leave out the pictures without them."""
 
     @property
     def texts(self) -> list[str]:

@@ -236,3 +236,15 @@ def test_bf16_weights_are_saved_as_they_are(case, tiny_model, tmp_path):
     kept = {n.rpartition(".")[2]: t.dtype for n, t in load_file(saved.path).items()}
     assert {d for n, d in kept.items() if n not in ("alpha", "on_input")} == {torch.bfloat16}
     assert DORA not in kept or kept[DORA] is torch.bfloat16
+
+
+@pytest.mark.parametrize("algo", ["loha", "ia3"])
+def test_an_adapter_that_learned_nothing_is_told(algo, tiny_model, tmp_path):
+    """After training, an adapter that is still the base model is a warning, and saved all the same;
+    before training it is as it should be."""
+    _, adapter = fresh("flux", tiny_model("flux"), **of(algo))
+    (before,) = adapter.save(tmp_path, step=0)
+    (after,) = adapter.save(tmp_path, step=5)
+    assert before.findings == []
+    assert [(f.code, f.level) for f in after.findings] == [("LOR005", "warn")]
+    assert after.verified

@@ -33,7 +33,7 @@ def test_class_names_are_those_of_the_model(kind, tiny_model):
         assert found(kind, tiny_model(kind), preset=preset)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["sd1x", "sdxl", "sd3", "flux", "pixart"])
 def test_a_family_without_an_entry_is_served_as_well(kind, tiny_model):
     """Names that end in Attention and FeedForward stand for what the entries spell out."""
     facts = replace(catalog.family_facts(kind), lycoris_targets={})
@@ -64,14 +64,14 @@ def test_modules_by_class_and_layers_by_name(tiny_model):
 
 def test_a_class_has_its_own_form(tiny_model):
     """Algorithm, rank, alpha and factor by class; a name's own rank wins over its class's."""
-    by_class = {"FeedForward": {"algo": "lokr", "rank": 2, "factor": 4}}
+    own = [{"module": "FeedForward", "algo": "lokr", "rank": 2, "factor": 4}]
     forms = found(
         "flux",
         tiny_model("flux"),
         rank=8,
         preset="attention",
-        ranks={"ff_context.net.2": 6},
-        lycoris={"algo": "loha", "by_class": by_class},
+        overrides=[{"module": "ff_context.net.2", "rank": 6}],
+        lycoris={"algo": "loha", "overrides": own},
     )
     for name, form in forms.items():
         inside = ".ff" in name
@@ -85,7 +85,10 @@ def test_a_class_has_its_own_form(tiny_model):
     ("adapter", "where"),
     [
         ({"lycoris": {"modules": ["Attention"]}}, "adapter.lycoris.modules"),
-        ({"lycoris": {"by_class": {"Attention": {"rank": 2}}}}, "adapter.lycoris.modules"),
+        (
+            {"lycoris": {"overrides": [{"module": "Attention", "rank": 2}]}},
+            "adapter.lycoris.modules",
+        ),
         ({"exclude": [".*"]}, "adapter.preset"),
     ],
 )

@@ -15,9 +15,14 @@ from tests.support.adapters import CAPTIONS, output, pipeline_output
 from tests.support.families import random_latents, some_times, tiny_config, tiny_family, told
 from trainer.adapters import starts
 from trainer.adapters.build import build_trainable
+from trainer.config.schema.optimizer import OptimizerArgs, OptimizerConfig
+from trainer.config.schema.schedule import ScheduleConfig
 from trainer.errors import ConfigError
+from trainer.optim.build import build_optimizer, build_schedule
 
 BOTH = ("sd1x", "flux")
+ADAM = OptimizerArgs(betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0)
+SMALL_Q = [{"module": "to_q", "rank": 2}]
 VARIANTS: dict[str, dict[str, Any]] = {
     "rslora": {"rslora": True, "alpha": 2.0},
     "dora": {"dora": True},
@@ -28,9 +33,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pissa_niter": {"init": "pissa_niter_8"},
     "pissa+rslora": {"init": "pissa", "rslora": True},
     "olora": {"init": "olora"},
-    "sizes": {"ranks": {"to_q": 2, "to_v": 6}, "alphas": {"to_k": 1.0}},
+    "sizes": {
+        "overrides": [*SMALL_Q, {"module": "to_v", "rank": 6}, {"module": "to_k", "alpha": 1.0}]
+    },
     "exclude": {"exclude": ["to_k", r".*\.0\..*to_out\.0"]},
-    "everything": {"init": "pissa", "rslora": True, "ranks": {"to_q": 2}, "exclude": ["to_v"]},
+    "everything": {"init": "pissa", "rslora": True, "overrides": SMALL_Q, "exclude": ["to_v"]},
 }
 
 
@@ -121,7 +128,8 @@ def test_state_holds_the_prior(tiny_model):
 
 def test_rslora_acts_with_the_root_of_the_rank(tiny_model):
     """Scale alpha / sqrt(rank), module by module, also where a module has its own rank."""
-    family, _ = fresh("flux", tiny_model("flux"), rslora=True, alpha=2.0, ranks={"to_q": 16})
+    own = [{"module": "to_q", "rank": 16}]
+    family, _ = fresh("flux", tiny_model("flux"), rslora=True, alpha=2.0, overrides=own)
     scales = {
         n: m.scaling["default"] for n, m in family.denoiser.named_modules() if hasattr(m, "scaling")
     }
@@ -192,12 +200,15 @@ def test_lora_plus_is_a_factor_on_the_up_projections(tiny_model):
     names = {id(p): n for n, p in lora.parameters().items()}
     assert {names[id(p)] for p in ups["params"]} == {n for n in names.values() if "lora_B" in n}
     assert len(rest["params"]) + len(ups["params"]) == len(names)
+    optimizer = build_optimizer(OptimizerConfig(name="adamw", args=ADAM), "adapter", lora.groups())
+    build_schedule(ScheduleConfig(warmup=2), 1e-3, 10).apply(optimizer, 1)
+    assert [group["lr"] for group in optimizer.param_groups] == [5e-4, 8e-3]
 
 
 def test_sizes_and_exclusions_are_as_asked(tiny_model, tmp_path):
     """Ranks and alphas by pattern, and none of the excluded modules; the header tells the same."""
-    adapter = {"ranks": {"to_q": 2}, "alphas": {r"transformer_blocks\..*to_v": 1.0}}
-    _, lora = fresh("flux", tiny_model("flux"), **adapter, exclude=["to_add_out"])
+    own = [*SMALL_Q, {"module": r"transformer_blocks\..*to_v", "alpha": 1.0}]
+    _, lora = fresh("flux", tiny_model("flux"), overrides=own, exclude=["to_add_out"])
     memory = lora.tensors()
     assert not any("to_add_out" in m for m in memory.modules)
     for module in memory.modules:
@@ -210,10 +221,10 @@ def test_sizes_and_exclusions_are_as_asked(tiny_model, tmp_path):
     assert set(packed["transformer.target_modules"]) == set(memory.modules)
 
 
-@pytest.mark.parametrize("key", ["ranks", "alphas", "exclude"])
+@pytest.mark.parametrize("key", ["overrides", "exclude"])
 def test_a_pattern_without_a_module_is_refused(key, tiny_model):
     """A pattern that means nothing is an error with names to choose from."""
-    value = ["nothing"] if key == "exclude" else {"nothing": 2}
+    value = ["nothing"] if key == "exclude" else [{"module": "nothing", "rank": 2}]
     with pytest.raises(ConfigError, match="nothing") as caught:
         fresh("flux", tiny_model("flux"), **{key: value})
     assert caught.value.finding.code == "LOR010"

@@ -9,9 +9,20 @@ def algo(name: str, *more: str) -> str:
     return "; ".join((LY, f"adapter.lycoris.algo = '{name}'", *more))
 
 
-LOKR_TOO = "adapter.lycoris.by_class = {FeedForward = {algo = 'lokr'}}"
+LOKR_TOO = "adapter.lycoris.overrides = [{module = 'FeedForward', algo = 'lokr'}]"
 NORM = "adapter.lycoris.init_norm = 1e-3"
 FULL_LOKR = algo("lokr", "adapter.lycoris.full_matrix = true")
+
+PROMPT = "validation.prompts = ['a cat']"
+FULL = "model.mode = 'full'"
+
+
+def beside(*more: str) -> str:
+    """Adapters to draw with, and a prompt; the tables as given."""
+    return f"{PROMPT}; validation.adapters = [{', '.join(more)}]"
+
+
+FILE = "path = 'base.safetensors'"
 
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG031": [
@@ -32,7 +43,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
             algo("loha", "adapter.lycoris.factor = 4", LOKR_TOO),
         ),
         (algo("full", "adapter.rank = 4"), algo("loha", "adapter.rank = 4")),
-        (algo("boft", "adapter.alphas = {to_q = 2.0}"), algo("boft", "adapter.ranks = {to_q = 2}")),
+        (
+            algo("boft", "adapter.overrides = [{module = 'to_q', alpha = 2.0}]"),
+            algo("boft", "adapter.overrides = [{module = 'to_q', rank = 2}]"),
+        ),
         (algo("glora", "adapter.dora = true"), algo("lokr", "adapter.dora = true")),
         (
             algo("lora", "adapter.lycoris.constraint = 0.1"),
@@ -64,8 +78,8 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG266": [
         ("adapter.rank = 5; adapter.init = 'orthogonal'", "adapter.rank = 5"),
         (
-            "adapter.ranks = {to_q = 3}; adapter.init = 'orthogonal'",
-            "adapter.ranks = {to_q = 2}; adapter.init = 'orthogonal'",
+            "adapter.overrides = [{module = 'to_q', rank = 3}]; adapter.init = 'orthogonal'",
+            "adapter.overrides = [{module = 'to_q', rank = 2}]; adapter.init = 'orthogonal'",
         ),
     ],
     "CFG267": [
@@ -84,12 +98,38 @@ CASES: dict[str, list[tuple[str, str]]] = {
             algo("dylora", "adapter.lycoris.block_size = 4"),
         ),
         (
-            algo("dylora", "adapter.lycoris.block_size = 4", "adapter.ranks = {to_q = 6}"),
-            algo("dylora", "adapter.lycoris.block_size = 2", "adapter.ranks = {to_q = 6}"),
+            algo(
+                "dylora",
+                "adapter.lycoris.block_size = 4",
+                "adapter.overrides = [{module = 'to_q', rank = 6}]",
+            ),
+            algo(
+                "dylora",
+                "adapter.lycoris.block_size = 2",
+                "adapter.overrides = [{module = 'to_q', rank = 6}]",
+            ),
         ),
     ],
     "CFG271": [("adapter.exclude = ['a(']", "adapter.exclude = ['a']")],
     "CFG272": [
         ("adapter.dora = true; optimizer.name = 'adamw_bf16'", "adapter.dora = true"),
+    ],
+    "CFG273": [(beside("{path = 'x.safetensors'}"), beside(f"{{{FILE}}}"))],
+    "CFG274": [
+        (beside(f"{{{FILE}, strength = 0.0}}"), beside(f"{{{FILE}, strength = -1.0}}")),
+    ],
+    "CFG275": [
+        (beside(f"{{{FILE}}}", f"{{{FILE}}}"), beside(f"{{{FILE}}}", f"{{{FILE}, name = 'b'}}")),
+    ],
+    "CFG276": [
+        (f"validation.adapters = [{{{FILE}}}]", beside(f"{{{FILE}}}")),
+        (
+            f"{PROMPT}; validation.adapters_only = true",
+            f"{beside(f'{{{FILE}}}')}; validation.adapters_only = true",
+        ),
+        (
+            f"{FULL}; {PROMPT}; validation.adapter_strength = 0.5",
+            f"{PROMPT}; validation.adapter_strength = 0.5",
+        ),
     ],
 }

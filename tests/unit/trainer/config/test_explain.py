@@ -49,6 +49,10 @@ def test_an_effect_is_one_of_four() -> None:
         "validation.negative",
         "validation.guidance",
         "validation.seed",
+        "validation.adapter_strength",
+        "validation.adapters[].name",
+        "validation.adapters[].strength",
+        "validation.adapters[].together",
         "debug.log_level",
     }
 

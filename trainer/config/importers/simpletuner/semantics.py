@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainer.catalog.lycoris import ALGORITHMS
 from trainer.config.importers.report import Meaning
 from trainer.config.importers.simpletuner.datasets.entry import Entry
 from trainer.config.importers.simpletuner.settings.length import Batch
 from trainer.config.importers.simpletuner.translation import Translation
+from trainer.config.schema.adapter import AdapterConfig
 from trainer.config.schema.root import JobConfig
 
 
@@ -56,7 +58,7 @@ def _scale(t: Translation, job: JobConfig | None) -> Meaning:
     """Alpha over rank: what the adapter's output is multiplied by."""
     here: Any = None
     if job is not None and job.model.mode == "adapter":
-        here = (job.adapter.alpha or job.adapter.rank) / job.adapter.rank
+        here = _acting(job.adapter)
     if not t.trains_adapter:
         return Meaning(None, here, "all weights are trained")
     if t.read("lora_type", "text").strip().lower() == "lycoris":
@@ -65,6 +67,15 @@ def _scale(t: Translation, job: JobConfig | None) -> Meaning:
     rank, alpha = t.read("lora_rank", "int"), t.read("lora_alpha", "float")
     alpha = rank if alpha is None else alpha
     return Meaning(alpha / rank if rank else None, here, f"alpha {alpha:g} / rank {rank}")
+
+
+def _acting(adapter: AdapterConfig) -> float | None:
+    """Alpha over rank; None for LyCORIS algorithms that have no such scale."""
+    whole = adapter.lycoris.algo == "lokr" and adapter.lycoris.full_matrix
+    scaled = "alpha" in ALGORITHMS[adapter.lycoris.algo].settings and not whole
+    if adapter.kind == "lycoris" and not scaled:
+        return None
+    return (adapter.alpha or adapter.rank) / adapter.rank
 
 
 def _timesteps(t: Translation, job: JobConfig | None) -> Meaning:

@@ -160,7 +160,7 @@ def test_epochs_have_a_formula(run: Run) -> None:
 
 def test_a_figure_that_differs_is_seen(run: Run) -> None:
     """Where the source has no counterpart here, the figures tell."""
-    imported = run(options(lora_type="lycoris", lycoris_config={"algo": "lokr"}))
+    imported = run(options(lora_type="lycoris", lycoris_config={"algo": "tlora"}))
     assert not imported.semantics["adapter_scale"].equal
 
 

@@ -6,6 +6,7 @@ written), and what became of the keys.
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import pytest
@@ -141,26 +142,174 @@ CASES = [
         keys={"flux_lora_target": "ignored"},
     ),
     flux(
-        "LyCORIS that is plain LoRA",
+        "LyCORIS with the library's own defaults",
         {
             "lora_type": "lycoris",
-            "lycoris_config": {"algo": "lora", "multiplier": 1, "linear_dim": 8, "linear_alpha": 4},
+            "lycoris_config": {"algo": "locon", "multiplier": 2, "linear_dim": 8},
         },
-        {"adapter.rank": 8, "adapter.alpha": 4.0, "adapter.dropout": None},
-        keys={"lycoris_config": "approximated", "lora_rank": "ignored"},
+        {
+            "adapter.kind": "lycoris",
+            "adapter.lycoris.algo": "lora",
+            "adapter.lycoris.modules": ["Linear"],
+            "adapter.rank": 8,
+            "adapter.alpha": 2.0,
+            "adapter.dropout": None,
+        },
+        keys={"lycoris_config": "mapped", "lora_type": "mapped", "lora_rank": "ignored"},
     ),
     flux(
-        "LyCORIS that is not",
-        {"lora_type": "lycoris", "lycoris_config": {"algo": "lokr", "linear_dim": 10000}},
-        {"adapter.rank": None},
+        "LoKr of whole factors",
+        {
+            "lora_type": "lycoris",
+            "lycoris_config": {
+                "algo": "lokr",
+                "multiplier": 1.0,
+                "linear_dim": 10000,
+                "linear_alpha": 1,
+                "factor": 16,
+                "apply_preset": {
+                    "target_module": ["Attention", "FeedForward"],
+                    "module_algo_map": {
+                        "Attention": {"factor": 16},
+                        "FeedForward": {"factor": 8, "algo": "loha", "dim": 4},
+                    },
+                },
+            },
+            "init_lokr_norm": "1e-3",
+        },
+        {
+            "adapter.lycoris.full_matrix": True,
+            "adapter.lycoris.factor": 16,
+            "adapter.lycoris.init_norm": 1e-3,
+            "adapter.lycoris.modules": ["*Attention", "FeedForward"],
+            "adapter.lycoris.overrides": [
+                {"module": "*Attention", "factor": 16},
+                {"module": "FeedForward", "factor": 8, "algo": "loha", "rank": 4},
+            ],
+            "adapter.rank": None,
+            "adapter.alpha": None,
+        },
+        keys={"lycoris_config": "mapped", "init_lokr_norm": "mapped"},
+    ),
+    sdxl(
+        "LyCORIS with settings that are not here",
+        {
+            "lora_type": "lycoris",
+            "lycoris_config": json.dumps(
+                {
+                    "algo": "loha",
+                    "linear_dim": 16,
+                    "linear_alpha": 8,
+                    "dora_wd": True,
+                    "use_tucker": True,
+                    "conv_dim": 4,
+                    "apply_preset": {"target_module": ["Attention"], "target_name": ["conv_in"]},
+                }
+            ),
+        },
+        {
+            "adapter.dora": True,
+            "adapter.rank": 16,
+            "adapter.lycoris.modules": ["Attention"],
+        },
+        keys={"lycoris_config": "approximated"},
+    ),
+    flux(
+        "LyCORIS sizes that mean something else here",
+        {
+            "lora_type": "lycoris",
+            "lycoris_config": {
+                "algo": "dylora",
+                "linear_dim": 16,
+                "linear_alpha": 2,
+                "block_size": 4,
+                "apply_preset": {"module_algo_map": {"FeedForward": {}}},
+            },
+        },
+        {
+            "adapter.alpha": 8.0,
+            "adapter.lycoris.block_size": 4,
+            "adapter.lycoris.modules": ["FeedForward"],
+        },
+    ),
+    flux(
+        "rotations under a limit",
+        {
+            "lora_type": "lycoris",
+            "lycoris_config": {
+                "algo": "diag-oft",
+                "linear_dim": 64,
+                "linear_alpha": 1,
+                "constraint": 0.1,
+                "rescaled": True,
+            },
+        },
+        {
+            "adapter.rank": 64,
+            "adapter.alpha": None,
+            "adapter.lycoris.constraint": 0.1,
+            "adapter.lycoris.rescaled": True,
+        },
+    ),
+    flux(
+        "LyCORIS that is not trained here",
+        {"lora_type": "lycoris", "lycoris_config": {"algo": "tlora", "linear_dim": 64}},
+        {"adapter.rank": None, "adapter.kind": None},
         keys={"lora_type": "unsupported"},
         errors=["IMP007"],
     ),
     flux(
-        "initialisation that replaces the base",
-        {"lora_init_type": "pissa"},
+        "start from the main parts of the base",
+        {"lora_init_type": "pissa_niter_4"},
+        {"adapter.init": "pissa_niter_4"},
+        keys={"lora_init_type": "mapped"},
+    ),
+    flux(
+        "start that is not here",
+        {"lora_init_type": "loftq"},
         {"adapter.init": None},
         keys={"lora_init_type": "unsupported"},
+    ),
+    flux(
+        "DoRA begins in the usual way",
+        {"use_dora": True, "lora_init_type": "olora"},
+        {"adapter.dora": True, "adapter.init": None},
+        keys={"use_dora": "mapped", "lora_init_type": "ignored"},
+    ),
+    flux(
+        "another adapter in the pictures",
+        {
+            "validation_prompt": "a cat",
+            "validation_adapter_path": "turbo.safetensors",
+            "validation_adapter_strength": "0.5",
+        },
+        {
+            "validation.adapters[0].path": "turbo.safetensors",
+            "validation.adapters[0].strength": 0.5,
+            "validation.adapters_only": True,
+        },
+        errors=["CFG273"],
+    ),
+    flux(
+        "several adapters in the pictures",
+        {
+            "validation_prompt": "a cat",
+            "validation_adapter_config": [
+                {"label": "one", "path": "a.safetensors"},
+                {"label": "two", "adapters": [{"path": "b.safetensors", "strength": 2}]},
+                {"label": "both", "adapters": [{"path": "a"}, {"path": "b"}]},
+            ],
+            "validation_adapter_mode": "comparison",
+        },
+        {
+            "validation.adapters[0].name": "one",
+            "validation.adapters[1].path": "b.safetensors",
+            "validation.adapters[1].strength": 2.0,
+            "validation.adapters[2]": None,
+            "validation.adapters_only": False,
+        },
+        keys={"validation_adapter_config": "approximated"},
+        errors=["CFG273", "CFG273"],
     ),
     # --- length and batch
     flux("epochs", {"max_train_steps": 0, "num_train_epochs": 7}, {"train.epochs": 7}),

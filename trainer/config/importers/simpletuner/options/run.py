@@ -17,7 +17,6 @@ _STORE = "one store, below cache.root, holds everything that is encoded"
 _OWN_POOL = "a matter of speed, decided here"
 _TIMES = "intervals are counted in steps here"
 _PICTURES = "an option of validation pictures that is not offered here; training is the same"
-_ADAPTERS = "pictures are drawn with the adapter that is trained"
 _SCRIPT = "no scripts are started from a job"
 _HUB = "nothing is uploaded from a job"
 _TRACK = "scalars, pictures and events are kept with the run; no tracker is fed"
@@ -175,12 +174,12 @@ VALIDATION: dict[str, Rule] = {
     "validation_preview_steps": lacking(_PICTURES, gate="validation_preview"),
     "validation_image_format": lacking("pictures are PNG files", "png"),
     "validation_image_quality": lacking("pictures are PNG files", gate="validation_image_format"),
-    "validation_lycoris_strength": lacking(_ADAPTERS, 1.0),
-    "validation_adapter_path": lacking(_ADAPTERS),
-    "validation_adapter_name": lacking(_ADAPTERS, gate="validation_adapter_path"),
-    "validation_adapter_strength": lacking(_ADAPTERS, 1.0, gate="validation_adapter_path"),
-    "validation_adapter_mode": lacking(_ADAPTERS, "none", gate="validation_adapter_path"),
-    "validation_adapter_config": lacking(_ADAPTERS),
+    "validation_lycoris_strength": handled(1.0),
+    "validation_adapter_path": handled(),
+    "validation_adapter_name": handled(gate="validation_adapter_path"),
+    "validation_adapter_strength": handled(1.0, gate="validation_adapter_path"),
+    "validation_adapter_mode": handled("adapter_only"),
+    "validation_adapter_config": handled(),
     "validation_method": lacking(_SCRIPT, "simpletuner-local"),
     "validation_external_script": lacking(_SCRIPT),
     "validation_external_background": lacking(_SCRIPT, gate="validation_external_script"),

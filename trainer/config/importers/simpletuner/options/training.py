@@ -17,7 +17,7 @@ ADAPTER: dict[str, Rule] = {
     "lora_dropout": handled(0.1),
     "lora_init_type": handled("default"),
     "lora_format": handled("diffusers"),
-    "use_dora": lacking("DoRA is not trained here", False),
+    "use_dora": handled(False),
     "peft_lora_mode": lacking("only plain LoRA is trained here", "standard"),
     "singlora_ramp_up_steps": lacking("SingLoRA is not trained here", gate="peft_lora_mode"),
     "peft_lora_target_modules": handled(),
@@ -25,7 +25,7 @@ ADAPTER: dict[str, Rule] = {
         "there is no target preset for sliders; list adapter.targets", False
     ),
     "lycoris_config": handled("config/lycoris_config.json"),
-    "init_lokr_norm": lacking("LoKr is not trained here"),
+    "init_lokr_norm": handled(),
     "init_lora": handled(),
     "init_lora_step": lacking("a run that starts from an adapter counts its steps from 0"),
     "init_lora_ema": lacking("the average starts at the weights of adapter.init_from"),

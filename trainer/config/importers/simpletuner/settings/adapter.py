@@ -7,6 +7,7 @@ from typing import Any
 from trainer.config.importers import values
 from trainer.config.importers.simpletuner import lenient
 from trainer.config.importers.simpletuner.options.training import ADAPTER
+from trainer.config.importers.simpletuner.settings.lycoris import algorithm, lycoris
 from trainer.config.importers.simpletuner.translation import Translation
 from trainer.errors import ConfigError
 
@@ -17,17 +18,13 @@ def adapter(t: Translation) -> None:
     if not t.trains_adapter:
         t.ignore([*ADAPTER, "flux_lora_target"], "all weights are trained, no adapter")
         return
+    t.carry("init_lora", "adapter.init_from", "text", t.places.written)
     if t.read("lora_type", "text").strip().lower() == "lycoris":
         _lycoris(t)
+        t.ignore(["peft_lora_target_modules", "flux_lora_target"], _LYCORIS_DECIDES)
     else:
         _lora(t)
-    _targets(t)
-    t.carry("init_lora", "adapter.init_from", "text", t.places.written)
-    if t.draft.get("adapter.init_from"):
-        t.source.ignored("lora_init_type", "init_lora supplies the weights")
-    else:
-        t.carry("lora_init_type", "adapter.init", "text")
-    t.carry("lora_format", "adapter.formats", "text", lambda layout: [layout])
+        _targets(t)
 
 
 def _lora(t: Translation) -> None:
@@ -36,24 +33,26 @@ def _lora(t: Translation) -> None:
     t.carry("lora_rank", "adapter.rank", "int")
     t.carry("lora_alpha", "adapter.alpha", "float", float)
     t.put("lora_dropout", "adapter.dropout", float(t.read("lora_dropout", "float")))
-    t.ignore(["lycoris_config"], "lora_type is standard")
+    if t.read("use_dora", "bool"):
+        t.put("use_dora", "adapter.dora", True)
+    t.ignore(["lycoris_config", "init_lokr_norm"], "lora_type is standard")
+    if t.draft.get("adapter.init_from"):
+        t.source.ignored("lora_init_type", "init_lora supplies the weights")
+    elif t.draft.get("adapter.dora"):
+        t.source.ignored("lora_init_type", "DoRA starts in the usual way")
+    else:
+        t.carry("lora_init_type", "adapter.init", "text")
+    t.carry("lora_format", "adapter.formats", "text", lambda layout: [layout])
 
 
 def _lycoris(t: Translation) -> None:
-    """LyCORIS with algorithm lora is plain LoRA; the other algorithms are not trained here."""
     config = load(t, t.source.value("lycoris_config", ADAPTER["lycoris_config"].default))
-    algorithm = str(config.get("algo")) if isinstance(config, dict) else None
-    if isinstance(config, dict) and algorithm in ("lora", "locon"):
-        rank = values.whole(config.get("linear_dim"))
-        alpha = values.number(config.get("linear_alpha"))
-        note = f"LyCORIS {algorithm} as plain LoRA; its targets are those of the family here"
-        if rank is not None and t.put(
-            "lycoris_config", "adapter.rank", rank, note=note, approx=True
-        ):
-            t.put("lycoris_config", "adapter.alpha", float(alpha or rank))
-        t.source.approximated("lora_type", "adapter.kind", note)
+    found = algorithm(config)
+    if found is not None:
+        lycoris(t, config)
     else:
-        what = f"LyCORIS {algorithm}" if algorithm else "LyCORIS (its configuration is not there)"
+        named = config.get("algo") if isinstance(config, dict) else None
+        what = f"LyCORIS {named}" if named else "LyCORIS (its configuration is not there)"
         t.source.unsupported("lora_type", f"{what} is not trained here")
         t.source.unsupported("lycoris_config", f"{what} is not trained here")
         t.tell(
@@ -61,9 +60,10 @@ def _lycoris(t: Translation) -> None:
             f"{what} is not trained here",
             about="lora_type",
             why="the job would train a plain LoRA of rank 16 instead",
-            fix="choose adapter.rank and adapter.alpha yourself, and accept a plain LoRA",
+            fix='choose adapter.kind, or adapter.lycoris.algo with kind = "lycoris", yourself',
         )
-    t.ignore(["lora_rank", "lora_alpha", "lora_dropout"], _LYCORIS_DECIDES)
+    names = ["lora_rank", "lora_alpha", "lora_dropout", "lora_init_type", "use_dora", "lora_format"]
+    t.ignore([*names, "init_lokr_norm"], _LYCORIS_DECIDES)
 
 
 def _targets(t: Translation) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trainer.config.importers.simpletuner.options.run import VALIDATION
 from trainer.config.importers.simpletuner.settings.adapter import load
+from trainer.config.importers.simpletuner.settings.beside import drawn_with
 from trainer.config.importers.simpletuner.translation import Translation
 from trainer.config.importers.values import Kind
 
@@ -38,6 +39,7 @@ def validation(t: Translation) -> None:
     _negative(t)
     if t.given("validation_resolution"):
         _resolution(t)
+    drawn_with(t)
     note = "an empty prompt is not drawn beside the others"
     t.ignore(["validation_disable_unconditional"], note)
 
