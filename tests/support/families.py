@@ -25,7 +25,7 @@ def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
 
 def diffusers_pipeline(kind: str, path: Path) -> Any:
     """The family's own pipeline class on a saved tiny model, as a user loads it."""
-    cls = catalog.load(catalog.family_facts(kind).pipeline_class.replace(".", ":", 1))
+    cls = catalog.load_class(catalog.family_facts(kind).pipeline_class)
     return cls.from_pretrained(path, **kind_of(kind).loading)
 
 

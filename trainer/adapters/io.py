@@ -21,7 +21,7 @@ from torch import Tensor
 from trainer.adapters.layouts import AdapterTensors, from_file, to_comfyui
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
-from trainer.catalog import load as load_dotted
+from trainer.catalog import load_class
 from trainer.catalog.facts import FamilyFacts
 from trainer.errors import DataError
 from trainer.findings import finding
@@ -37,7 +37,7 @@ def write_diffusers(
     peft_config: Mapping[str, Any],
     suffix: str,
 ) -> Path:
-    pipeline = load_dotted(facts.pipeline_class.replace(".", ":", 1))
+    pipeline = load_class(facts.pipeline_class)
     path = folder / f"{DIFFUSERS_NAME}{suffix}.safetensors"
     slot = facts.denoiser_slot
     if not hasattr(pipeline, "save_lora_weights"):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
+    "kolors": "trainer.models.kolors:Kolors",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
@@ -92,6 +93,12 @@ def load(path: str) -> Any:
     """Import `module:attribute`."""
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def load_class(dotted: str) -> Any:
+    """Import a class by its full name, as the facts of families write it."""
+    module, _, name = dotted.rpartition(".")
+    return load(f"{module}:{name}")
 
 
 def family_facts(key: str) -> FamilyFacts:

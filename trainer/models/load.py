@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from trainer.catalog import load as load_dotted
+from trainer.catalog import load_class
 from trainer.catalog.facts import FamilyFacts, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -39,13 +39,16 @@ def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
     import transformers
 
     folder = source.folder(fact.tokenizer_slot, weights=False)
-    name = fact.tokenizer_class.rpartition(".")[2]
-    cls = getattr(transformers, name, None) or transformers.AutoTokenizer
+    library, _, name = fact.tokenizer_class.rpartition(".")
+    if library == "transformers":  # whose releases differ in the names that they have
+        cls = getattr(transformers, name, None) or transformers.AutoTokenizer
+    else:
+        cls = load_class(fact.tokenizer_class)
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
 
 def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> nn.Module:
-    cls = load_dotted(fact.model_class.replace(".", ":", 1))
+    cls = load_class(fact.model_class)
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
         return _carried_clip(source, fact, cls, dtype)
@@ -132,7 +135,7 @@ def _component(
     family: str,
     facts: FamilyFacts | None = None,
 ) -> nn.Module:
-    cls = load_dotted(dotted.replace(".", ":", 1))
+    cls = load_class(dotted)
     _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])

@@ -21,10 +21,12 @@ from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
 
 class SDXL(UNetDiscrete):
     facts = FACTS
+    empty_is_zeros = True  # of checkpoints that do not say
 
     @property
     def zeros_for_empty(self) -> bool:
-        return bool(self.source.pipeline_config.get("force_zeros_for_empty_prompt", True))
+        said = self.source.pipeline_config.get("force_zeros_for_empty_prompt")
+        return self.empty_is_zeros if said is None else bool(said)
 
     @property
     def traits(self) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ FACTS = FamilyFacts(
     architecture="stable-diffusion-xl-v1-base",
     denoiser_slot="unet",
     denoiser_class="diffusers.UNet2DConditionModel",
-    denoiser_config={"addition_embed_type": "text_time"},
+    denoiser_config={"addition_embed_type": "text_time", "encoder_hid_dim_type": None},
     vae_class="diffusers.AutoencoderKL",
     text_encoders=(
         TextEncoderFact(

@@ -93,7 +93,7 @@ def max_tokens_of_t5(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
             key="model.max_tokens",
             idle=True,
             message=f"{facts.display_name} has a fixed text length",
-            why="CLIP reads 77 tokens",
+            why=f"it reads {facts.text_encoders[0].max_tokens} tokens",
             fix="remove model.max_tokens",
             patch={"model.max_tokens": None},
         )

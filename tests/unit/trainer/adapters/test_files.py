@@ -85,7 +85,7 @@ def test_full_rank_folder_opens_as_the_component(kind, tiny_model, tmp_path):
     first.data.add_(1.0)
     saved = full.save(tmp_path, step=1)[0]
     assert saved.verified
-    cls = catalog.load(family.facts.denoiser_class.replace(".", ":", 1))
+    cls = catalog.load_class(family.facts.denoiser_class)
     opened = cls.from_pretrained(saved.path)
     pairs = zip(opened.parameters(), full.parameters().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
