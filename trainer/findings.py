@@ -233,6 +233,10 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    "CFG220": "The part of the noise levels that is to be trained is empty.",
+    "CFG221": "The density hardly draws a noise level in the part that is to be trained.",
+    "CFG222": "How drawn noise levels are fitted into an interval has no effect: the schedule is "
+    "discrete, or all of it is trained.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -27,7 +27,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("data.defaults.caption.dropout", "data.datasets[].caption.dropout", "validation.guidance"),
     ("data.datasets[].role", "eval.every_steps", "eval.samples"),
     ("validation.prompts", "eval.style_reference"),
-    ("noise.sampling", "noise.shift", "noise.sigmoid_scale", "noise.beta"),
+    ("noise.sampling", "noise.shift", "noise.sigmoid_scale", "noise.beta", "noise.interval"),
     ("data.datasets[].conditioning", "data.missing_partner", "data.conditioning_mix", "loss.mask"),
     ("data.datasets[].slider", "data.datasets[].role", "model.mode"),
     ("data.datasets[].timestep_offset", "noise.sampling", "noise.sigmoid_scale"),

@@ -17,6 +17,7 @@ from trainer.catalog.facts import Packing, Prediction
 from trainer.config.schema.loss import LossConfig
 from trainer.config.schema.noise import NoiseConfig
 from trainer.objective import ddpm, flow, losses
+from trainer.objective.interval import WHOLE, Interval
 from trainer.rng import normal, stream_seed
 
 
@@ -106,6 +107,7 @@ class FlowObjective(_Weighted):
             alpha=noise.beta.alpha,
             beta_=noise.beta.beta,
         )
+        self.interval = Interval.of(noise.interval)
         self.shift = shift
         self.patch = patch
         self.scheduler = scheduler
@@ -137,7 +139,7 @@ class FlowObjective(_Weighted):
     ) -> Draw:
         factor = self.factor(*latents.shape[-2:])
         seeds = streams(seed, sample_ids, visits, "time")
-        times = flow.draw_sigmas(seeds, self.density, factor, offset)
+        times = flow.draw_sigmas(seeds, self.density, factor, offset, self.interval)
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.float32))
 
@@ -154,8 +156,16 @@ class FlowObjective(_Weighted):
 class DiscreteObjective(_Weighted):
     """Epsilon or v prediction on the family's own schedule `abar` [T]."""
 
-    def __init__(self, loss: LossConfig, *, prediction: Prediction, abar: Tensor) -> None:
+    def __init__(
+        self,
+        loss: LossConfig,
+        *,
+        prediction: Prediction,
+        abar: Tensor,
+        interval: Interval = WHOLE,
+    ) -> None:
         super().__init__(loss)
+        self.interval = interval
         self.prediction = prediction
         self.abar = abar
 
@@ -169,7 +179,8 @@ class DiscreteObjective(_Weighted):
         offset: float = 0.0,
     ) -> Draw:
         """Times are uniform, so `offset` has nothing to act on; lint refuses it."""
-        times = ddpm.draw_times(streams(seed, sample_ids, visits, "time"), len(self.abar))
+        seeds = streams(seed, sample_ids, visits, "time")
+        times = ddpm.draw_times(seeds, len(self.abar), self.interval)
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.int64))
 
@@ -196,7 +207,12 @@ def build_objective(config: NoiseConfig, loss: LossConfig, family) -> Objective:
     facts = family.facts
     if family.prediction is not Prediction.FLOW:
         abar = family.alphas_cumprod.to(family.device)
-        return DiscreteObjective(loss, prediction=family.prediction, abar=abar)
+        return DiscreteObjective(
+            loss,
+            prediction=family.prediction,
+            abar=abar,
+            interval=Interval.of(config.interval),
+        )
     return FlowObjective(
         config,
         loss,

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from trainer.objective.interval import WHOLE, Interval
+
 Density = Callable[[random.Random, float], float]
 """Draws one sigma. The second argument is what a dataset adds to the normal draw; densities
 without a normal draw have no use for it."""
@@ -64,11 +66,21 @@ def auto_shift(
 
 
 def draw_sigmas(
-    seeds: Sequence[int], draw: Density, factor: float, offset: float = 0.0
+    seeds: Sequence[int],
+    draw: Density,
+    factor: float,
+    offset: float = 0.0,
+    interval: Interval = WHOLE,
 ) -> list[float]:
-    """One sigma in (0, 1] per stream seed."""
+    """One sigma in (0, 1] per stream seed; the interval is that of shifted sigmas, as the model
+    and every sampler sees them."""
     tiny = 1e-5  # keeps the model off the exactly clean input, where the SNR is infinite
-    return [max(tiny, shift_sigma(draw(random.Random(s), offset), factor)) for s in seeds]
+
+    def one(seed: int) -> float:
+        stream = random.Random(seed)
+        return interval.sigma(lambda: shift_sigma(draw(stream, offset), factor))
+
+    return [max(tiny, one(seed)) for seed in seeds]
 
 
 def interpolate(x0: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:

@@ -433,6 +433,29 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("data.defaults.video.frames = 9", f"data.defaults.video.frames = 9; {VIDEO}}}]"),
         ("data.defaults.audio.rate = 8000", f"data.defaults.audio.rate = 8000; {AUDIO}}}]"),
     ],
+    "CFG220": [
+        ("noise.interval = {low = 0.5, high = 0.5}", "noise.interval = {low = 0.4, high = 0.5}"),
+        (f"{XL}; noise.interval = {{low = 0.9, high = 0.2}}", f"{XL}; noise.interval.high = 0.2"),
+    ],
+    "CFG221": [
+        ("noise.interval.high = 0.2", "noise.interval = {high = 0.2, fit = 'rescale'}"),
+        ("noise.interval.low = 0.999", "noise.interval.low = 0.9"),
+        (
+            "noise.sampling = 'beta'; noise.shift = 1.0; noise.interval.high = 0.05",
+            "noise.sampling = 'beta'; noise.shift = 1.0; noise.interval.high = 0.1",
+        ),
+        (
+            "noise.sampling = 'uniform'; noise.shift = 'auto'; noise.interval.high = 0.02",
+            "noise.sampling = 'uniform'; noise.shift = 'auto'; noise.interval.high = 0.04",
+        ),
+    ],
+    "CFG222": [
+        (
+            f"{XL}; noise.interval = {{high = 0.2, fit = 'rescale'}}",
+            "noise.interval = {high = 0.6, fit = 'rescale'}",
+        ),
+        ("noise.interval.fit = 'rescale'", "noise.interval = {high = 0.6, fit = 'rescale'}"),
+    ],
     "CFG160": [
         (
             "data.datasets = [{id='a', path='a', kind='video'}]",

@@ -92,6 +92,41 @@ CASES = [
         {"flux_attention_masked_training": True, "tokenizer_max_length": 256},
         {"model.options.flux.attention_mask": True, "model.max_tokens": 256},
     ),
+    # --- experts of a part of the noise levels
+    sdxl(
+        "expert of the last steps",
+        {"refiner_training": "true", "refiner_training_strength": "0.35"},
+        {"noise.interval.high": 0.35, "noise.interval.low": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "mapped"),
+    ),
+    sdxl(
+        "expert of the first steps",
+        {"refiner_training": True, "refiner_training_invert_schedule": True},
+        {"noise.interval.low": 0.2, "noise.interval.high": None},
+        keys={"refiner_training_invert_schedule": "mapped"},
+    ),
+    sdxl(
+        "no expert",
+        {"refiner_training": False, "refiner_training_strength": 0.35},
+        {"noise": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "ignored"),
+    ),
+    flux(
+        "experts of flow models",
+        {"refiner_training": True, "refiner_training_strength": 0.35},
+        {"noise.interval": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "ignored"),
+    ),
+    sdxl(
+        "an expert by the name of its weights",
+        {
+            "model_family": "pixart",
+            "pretrained_model_name_or_path": "me/my-stage1",
+            "refiner_training": False,
+        },
+        {"noise.interval.low": 0.2, "noise.interval.high": None},
+        keys={"refiner_training": "mapped"},
+    ),
     # --- adapter
     flux(
         "rank and alpha",

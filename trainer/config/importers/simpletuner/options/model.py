@@ -59,9 +59,9 @@ MODEL: dict[str, Rule] = {
     "controlnet_custom_config": lacking(_CONTROL, gate="controlnet"),
     "max_grounding_entities": lacking(_GROUNDING, 0),
     "pretrained_grounding_model_name_or_path": lacking(_GROUNDING, gate="max_grounding_entities"),
-    "refiner_training": lacking(_EXPERTS, False),
-    "refiner_training_invert_schedule": lacking(_EXPERTS, False, gate="refiner_training"),
-    "refiner_training_strength": lacking(_EXPERTS, gate="refiner_training"),
+    "refiner_training": handled(False),
+    "refiner_training_invert_schedule": handled(False),
+    "refiner_training_strength": handled(0.2),
 }
 
 
