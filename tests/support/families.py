@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.support.kinds import KINDS, kind_of
+from tests.support.kinds import IN_COMFYUI, KINDS, kind_of, layouts_of
 from tests.support.tiny import save
 from trainer import catalog
 from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
 from trainer.models.condition import Condition
 
-__all__ = ["KINDS", "kind_of"]
+__all__ = ["IN_COMFYUI", "KINDS", "kind_of", "layouts_of"]
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:

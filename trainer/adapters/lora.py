@@ -107,7 +107,7 @@ class LoRA:
         with swapped(self._parameters, tensors):
             expected = self.family.probe()
         saved = []
-        for layout in self.config.formats:
+        for layout in [f for f in self.config.formats if f in self.family.facts.layouts]:
             path = self._write(layout, folder, adapter, step, suffix)
             problems = verify.verify_file(path, adapter, trained=step > 0)
             if not any(p.level == "error" for p in problems):

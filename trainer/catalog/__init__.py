@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trainer.catalog.facts import FamilyFacts
 
 FAMILIES: dict[str, str] = {
+    "deepfloyd": "trainer.models.deepfloyd:DeepFloyd",
     "flux": "trainer.models.flux:Flux",
     "kolors": "trainer.models.kolors:Kolors",
     "pixart": "trainer.models.pixart:PixArt",

@@ -32,6 +32,7 @@ class Flavour:
     gated: bool = False
     subfolder: str | None = None
     prediction: Prediction | None = None
+    conditioning: bool | None = None  # needs a partner of each sample; None: as its family does
     defaults: dict[str, Any] = field(default_factory=dict)  # key path -> value
 
 
@@ -60,7 +61,7 @@ class FamilyFacts:
     denoiser_aliases: tuple[str, ...] = ()  # other class names in published configurations
     denoiser_config: dict[str, Any] = field(default_factory=dict)  # tells the family from kin
     learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
-    vae_class: str
+    vae_class: str | None  # None: the denoiser works on pixels
     text_encoders: tuple[TextEncoderFact, ...]
     pipeline_class: str
     flavours: dict[str, Flavour]
@@ -81,7 +82,20 @@ class FamilyFacts:
     shift: float | str | None = None
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    layouts: tuple[str, ...] = ("diffusers", "comfyui")  # of adapter files that a program loads
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()
+
+    @property
+    def size_multiple(self) -> int:
+        """What the denoiser needs widths and heights to be multiples of."""
+        if self.vae_class is None:
+            return self.pixel_multiple
+        return self.spatial_factor * (2 if self.packing is Packing.TWO_BY_TWO else 1)
+
+    @property
+    def sample_multiple(self) -> int:
+        """What sizes of drawn pictures are multiples of."""
+        return self.pixel_multiple if self.vae_class is None else 2 * self.spatial_factor

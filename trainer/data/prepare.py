@@ -7,13 +7,14 @@ caches are complete. Afterwards the trainer works from plan and stores alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trainer.cache.keys import text_key
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
@@ -30,11 +31,13 @@ from trainer.data.scanning import scan_all
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family
+from trainer.models.experts import other_expert
 
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Plans and stores; `prompt_embeds` maps each validation text to its entry."""
+    """Plans and stores; `prompt_embeds` maps each validation text to its entry, `other_embeds` to
+    that of the expert that draws the other noise levels."""
 
     plan_train: Plan
     plan_eval: Plan
@@ -44,6 +47,7 @@ class Prepared:
     sample_size: tuple[int, int]
     funnels: dict[str, Funnel]
     findings: list[Finding]
+    other_embeds: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     seed: int
 
@@ -67,24 +71,30 @@ def prepare(
             tables = scan_all(task, datasets(config, family.facts))
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
+            other = other_expert(config, family)
+            other_text = cache_text(replace(task, family=other), []) if other else None
             stores, tables = cache_samples(task, tables)
     train = make_plan([t for t in tables if t.dataset.role != "eval"])
     batch, parts = config.train.batch_size, _parts(train, config)
     demand_batches(train, batch)
     task.report(*remarks(train, batch))
     task.report(*mix_remarks(train.pools, parts, config.data.mix, batch))
-    reader = Reader(family, stores, text, config.job.seed)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
         stores=stores,
         text=text,
-        prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
+        prompt_embeds=_texts(config, text),
+        other_embeds=_texts(config, other_text) if other_text else {},
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,
         seed=config.job.seed,
     )
+
+
+def _texts(config: JobConfig, store: Store) -> dict[str, dict[str, Tensor]]:
+    return {text: store.get(text_key(text, store.encoder)) for text in validation_texts(config)}
 
 
 # --- what the loop asks for --------------------------------------------------------------------

@@ -14,9 +14,11 @@ class Condition:
 
     `text` is as the family collates it; `sizes` [B, 6] holds original height and width, crop top
     and left, target height and width in pixels; `references` are normalised latents
-    [B, C, h', w'] of the pictures that the family looks at, in the order of the dataset.
+    [B, C, h', w'] of the pictures that the family looks at, in the order of the dataset, and
+    `reference_levels` [B] says how noisy they were made, for families that are told.
     """
 
     text: Mapping[str, Tensor]
     sizes: Tensor
     references: tuple[Tensor, ...] = ()
+    reference_levels: Tensor | None = None

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from trainer.catalog.families.kolors import FACTS
-from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
-from trainer.models.sdxl import SDXL
+from trainer.models.parts.diffusers_classes import diffusers_class
+from trainer.models.sdxl import SAMPLER, SDXL
 
 
 class Kolors(SDXL):
@@ -28,6 +28,6 @@ class Kolors(SDXL):
             text_encoder=self.modules["text_encoder"] if text else None,
             tokenizer=self.tokenizers["tokenizer"] if text else None,
             unet=None if text else self.denoiser,
-            scheduler=scheduler("EulerDiscreteScheduler", self.sampling_config()),
+            scheduler=self.sampler(SAMPLER),
             force_zeros_for_empty_prompt=self.zeros_for_empty,
         )

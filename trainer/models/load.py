@@ -97,6 +97,7 @@ def _carried_clip(source: Source, fact: TextEncoderFact, cls: Any, dtype: torch.
 
 
 def vae(source: Source, dtype: torch.dtype) -> nn.Module:
+    assert source.facts.vae_class is not None, "the family works on pixels"
     place = source.component("vae", source.model.components.vae, "vae")
     return _component(place, source.facts.vae_class, dtype, source.model.family)
 
@@ -113,6 +114,8 @@ def latent_channels(source: Source) -> int | None:
 
 
 def _vae_config(source: Source) -> dict[str, Any]:
+    if source.facts.vae_class is None:
+        return {}
     return _read_config(source.component("vae", source.model.components.vae, "vae"))
 
 

@@ -6,9 +6,12 @@ They are written as they are finished; `meta.json` comes last and marks the set 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainer.faults import point
 from trainer.loop.parts import Parts
@@ -18,6 +21,7 @@ from trainer.rng import stream_seed
 from trainer.runs.files import read_json, write_json
 from trainer.runs.layout import step_of
 from trainer.validate import gallery
+from trainer.validate.drawing import Drawing, drawing
 
 
 class Aborted(Exception):
@@ -31,8 +35,8 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     denoiser = parts.family.modules["denoiser"]
     denoiser.eval()
     try:
-        with torch.no_grad(), parts.weights_for_use():
-            entries = _sample_all(parts, session, step)
+        with torch.no_grad(), parts.weights_for_use(), drawing(parts) as made:
+            entries = _sample_all(parts, session, step, made)
     except Aborted:
         return
     finally:
@@ -41,44 +45,48 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     _draw_grids(parts, session, step)
 
 
-def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
+def _sample_all(parts: Parts, session: Session, step: int, made: Drawing) -> list[dict[str, Any]]:
     config = parts.config.validation
-    pipeline = _pipeline(parts, session)
     entries: list[dict[str, Any]] = []
     for index, prompt in enumerate(config.prompts):
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
             point("validate.sample")
-            image = _one(parts, pipeline, prompt, seed)
+            with _listening(made.denoisers, session):
+                image, begun = made.picture(prompt, _request(parts, seed), len(entries))
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
             entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
+            entry |= begun
             relative = str(path.relative_to(session.run.path))
             entries.append(entry | {"file": path.name})
             session.events.emit("sample.saved", step=step, path=relative, **entry)
     return entries
 
 
-def _pipeline(parts: Parts, session: Session) -> Any:
-    """The real pipeline, which looks for a stop request at each of its own steps."""
-    if "vae" not in parts.family.modules:
-        parts.family.load("vae")
-    pipeline = parts.family.pipeline()
-    pipeline.set_progress_bar_config(disable=True)
+@contextmanager
+def _listening(denoisers: Sequence[nn.Module], session: Session) -> Iterator[None]:
+    """Within the block each call of a denoiser first looks for a stop request.
 
-    def on_step(pipe: Any, index: int, time: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    Not all pipelines call back after a step, and some that do not take the argument silently.
+    """
+
+    def look(*_: object) -> None:
         if session.stop_requested():
             raise Aborted
-        return kwargs
 
-    pipeline.stune_on_step = on_step
-    return pipeline
+    handles = [denoiser.register_forward_pre_hook(look) for denoiser in denoisers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
-def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
+def _request(parts: Parts, seed: int) -> ImageRequest:
     config = parts.config.validation
     width, height = parts.prepared.sample_size
-    request = ImageRequest(
+    return ImageRequest(
         width=width,
         height=height,
         steps=config.steps,
@@ -86,11 +94,6 @@ def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
         generator=torch.Generator().manual_seed(seed),
         output_type="pil",
     )
-    texts = parts.prepared.prompt_embeds
-    kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)
-    with parts.autocast():
-        result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
-    return result.images[0]
 
 
 def _draw_grids(parts: Parts, session: Session, step: int) -> None:

@@ -42,11 +42,12 @@ class Kind:
     text: Callable[[Any, str], Mapping[str, Tensor]]  # pipeline, caption -> one cache entry
     call: Callable[[Any, Tensor, Tensor, Condition], Tensor]  # denoiser -> canonical prediction
     widest: str  # the target preset with most modules
-    comfyui: re.Pattern[str]  # module names that ComfyUI maps
+    comfyui: re.Pattern[str] | None  # module names that ComfyUI maps; None: it loads no such model
     raw: Callable[[Any, Tensor], Tensor] = scaled
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights
     loading: Mapping[str, Any] = field(default_factory=dict)  # arguments of from_pretrained
     absent_presets: tuple[str, ...] = ()  # they name blocks that the tiny model lacks
+    encoder: str | None = "vae"  # folder of what makes latents; None: pixels are latents
     factor: int = 2  # pixels along one side of a latent pixel of the tiny model
     sign_steps: int = 300  # until one latent is overfitted

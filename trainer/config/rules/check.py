@@ -17,6 +17,7 @@ from trainer.config.rules import (
     captions,
     conditioning,
     data,
+    experts,
     geometry,
     interval,
     kinds,
@@ -55,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     *conditioning.RULES,
     *batches.RULES,
     *validation.RULES,
+    *experts.RULES,
 )
 
 

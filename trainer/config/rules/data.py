@@ -48,7 +48,7 @@ def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    smallest = 4 * facts.spatial_factor
+    smallest = max(4 * facts.spatial_factor, facts.size_multiple)
     for key, text in resolutions(config):
         if parse_resolution(text).square < smallest:
             yield Problem(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
@@ -23,6 +25,15 @@ class ValidationConfig(Section):
     """Sample after the last step."""
     prompts: list[str] = Field(default_factory=list, json_schema_extra=_TIME)
     """What to draw."""
+    levels: Literal["all", "trained"] = Field(default="all", json_schema_extra=_TIME)
+    """Noise levels that the trained model draws: all, or only those of noise.interval, as an expert
+    of a part does; default: by flavour."""
+    other_model: str | None = Field(
+        default=None, json_schema_extra=changes("memory", "time", path="model")
+    )
+    """Folder or hub id of the expert that draws the other noise levels. Without one, a picture
+    begins from a sample of the data where its noise levels are skipped, and ends in what the model
+    foresees where its last ones are."""
     negative: str = ""
     """What guidance steers away from."""
     steps: int = Field(default=20, ge=1, le=1000, json_schema_extra=_TIME)

@@ -49,6 +49,7 @@ def test_an_effect_is_one_of_four() -> None:
         "validation.negative",
         "validation.guidance",
         "validation.seed",
+        "model.options.deepfloyd.augment.validation",
         "debug.log_level",
     }
 

@@ -17,6 +17,14 @@ SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family =
 FULL = "model.mode = 'full'"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
+REFINER = "model.family = 'sdxl'; model.flavour = 'refiner-1.0'"
+IF = "model.family = 'deepfloyd'"
+STAGE_2 = f"{IF}; model.flavour = 'ii-medium-450m'"
+PARTLY_MASKED = "{id='b', path='b', conditioning=[{dataset='m'}]}"
+SMALL = (
+    "data.datasets = [{id='a', path='a', conditioning=[{generate='low_resolution', "
+    "options={downscale_factor=4}}]}]"
+)
 V = "model.prediction_type = 'v_prediction'"
 BASE = {
     "model.family": "'flux'",
@@ -449,6 +457,54 @@ CASES: dict[str, list[tuple[str, str]]] = {
             "noise.sampling = 'uniform'; noise.shift = 'auto'; noise.interval.high = 0.04",
         ),
     ],
+    "CFG224": [
+        (
+            "model.family = 'deepfloyd'; adapter.formats = ['diffusers', 'comfyui']",
+            "model.family = 'deepfloyd'; adapter.formats = ['diffusers']",
+        ),
+    ],
+    "CFG223": [
+        (f"{STAGE_2}; data.datasets = [{{id='a', path='a'}}]", f"{STAGE_2}; {SMALL}"),
+        (
+            f"{STAGE_2}; {SMALL[:-1]}, {PARTLY_MASKED}, {MASKS}]",
+            f"{STAGE_2}; {SMALL[:-1]}, {{id='b', path='b', enabled=false}}]",
+        ),
+    ],
+    "CFG225": [
+        (
+            "noise.interval.low = 0.5; validation.levels = 'trained'",
+            f"{XL}; noise.interval.low = 0.5; validation.levels = 'trained'",
+        )
+    ],
+    "CFG226": [
+        (
+            f"{XL}; validation.levels = 'trained'",
+            f"{XL}; noise.interval.low = 0.5; validation.levels = 'trained'",
+        ),
+        (
+            f"{XL}; validation.other_model = 'a'",
+            f"{REFINER}; validation.other_model = 'a'",
+        ),
+    ],
+    "CFG227": [
+        (
+            f"{REFINER}; validation.other_model = 'a'; noise.interval.low = 0.1",
+            f"{REFINER}; noise.interval.low = 0.1",
+        )
+    ],
+    "CFG228": [
+        (
+            f"{REFINER}; {PROMPT}; validation.steps = 4",
+            f"{REFINER}; {PROMPT}; validation.steps = 6",
+        )
+    ],
+    "CFG229": [
+        (f"{IF}; model.components.vae.path = 'a'", f"{XL}; model.components.vae.path = 'a'"),
+        (
+            f"{IF}; {PROMPT}; eval.style_reference = 'a'",
+            f"{XL}; {PROMPT}; eval.style_reference = 'a'",
+        ),
+    ],
     "CFG222": [
         (
             f"{XL}; noise.interval = {{high = 0.2, fit = 'rescale'}}",
@@ -550,6 +606,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
 }
 CASES |= partner_cases.CASES
+CASES["CFG118"].append((f"{IF}; {SMALL}", f"{STAGE_2}; {SMALL}"))
 for code, pairs in source_cases.CASES.items():
     CASES.setdefault(code, []).extend(pairs)
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from trainer.config.schema.base import Section
+from trainer.config.schema.families.deepfloyd import DeepFloydOptions
 from trainer.config.schema.families.flux import FluxOptions
+from trainer.config.schema.families.sdxl import SdxlOptions
 
 
 class FamilyOptions(Section):
     """Options of single families."""
 
+    deepfloyd: DeepFloydOptions = Field(default_factory=DeepFloydOptions)
+    """DeepFloyd IF only."""
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
+    sdxl: SdxlOptions = Field(default_factory=SdxlOptions)
+    """SDXL only."""
