@@ -30,6 +30,8 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sd3 large": 8.06e9,
     "pixart": 0.91e9,
     "kolors": 2.58e9,
+    "deepfloyd": 0.4e9,
+    "deepfloyd i-xlarge-4.3b": 4.31e9,
 }
 
 

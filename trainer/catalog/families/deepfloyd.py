@@ -9,13 +9,18 @@ from typing import Any
 from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
 
 _LICENCE = "DeepFloyd IF License: research only"
+_STEPS = {"validation.steps": 50}  # the sampler adds noise at each, and needs many
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
 _CONVS = ("conv1", "conv2", "conv_shortcut", "time_emb_proj")
 
 
 def _first(size: str) -> Flavour:
     return Flavour(
-        repo=f"DeepFloyd/IF-I-{size}-v1.0", licence=_LICENCE, gated=True, conditioning=False
+        repo=f"DeepFloyd/IF-I-{size}-v1.0",
+        licence=_LICENCE,
+        gated=True,
+        conditioning=False,
+        defaults=_STEPS,
     )
 
 
@@ -26,7 +31,7 @@ def _second(size: str) -> Flavour:
         licence=_LICENCE,
         gated=True,
         conditioning=True,
-        defaults=defaults,
+        defaults=_STEPS | defaults,
     )
 
 
