@@ -18,9 +18,24 @@ def noise(t: Translation) -> None:
         )
         t.source.approximated("disable_segmented_timestep_sampling", "noise", note)
     _interval(t)
+    _refiner(t)
     if t.is_flow:
         _density(t)
         _shift(t)
+
+
+def _refiner(t: Translation) -> None:
+    """SDXL's refiner is trained on its own part and told a score, unless asked otherwise."""
+    if t.family != "sdxl":
+        return
+    whole, score = "sdxl_refiner_uses_full_range", "data_aesthetic_score"
+    if not str(t.draft.get("model.flavour")).startswith("refiner"):
+        t.ignore([whole, score], "it acts on the refiner only")
+        return
+    if t.read(whole, "bool") and t.draft.get("noise.interval") is None:
+        t.put(whole, "noise.interval.high", 1.0)
+    t.ignore([whole], "the refiner is trained on the last fifth, here as there")
+    t.put(score, "model.options.sdxl.aesthetic_score", float(t.read(score, "float")))
 
 
 def _interval(t: Translation) -> None:
