@@ -13,14 +13,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
-from tests.support.families import (
-    random_latents,
-    some_sizes,
-    some_times,
-    tiny_config,
-    tiny_family,
-    told,
-)
+from tests.support.families import random_latents, some_times, tiny_config, tiny_family
 from tests.support.kinds.sdxl import build, build_refiner
 from tests.support.tiny import save
 from trainer.adapters.build import build_trainable
@@ -293,23 +286,3 @@ def test_flavours_of_pixart_train_their_own_part(number, part):
     assert config is not None
     assert (config.noise.interval.low, config.noise.interval.high) == part
     assert config.validation.levels == "trained"
-
-
-# --- sizes -----------------------------------------------------------------------------------
-
-
-def test_a_dropped_caption_keeps_its_sizes(tiny_model):
-    """Both passes of guidance are told the same sizes by the pipeline, so training without a
-    caption must know real sizes too, not zeros."""
-    family = tiny_family("sdxl", tiny_model("sdxl"), "text", "vae", "denoiser")
-    seen: list[torch.Tensor] = []
-    family.denoiser.add_time_proj.register_forward_pre_hook(lambda _, a: seen.append(a[0].clone()))
-    drawn(family, request(5.0))
-    without, with_text = seen[0].view(2, 6)
-    assert torch.equal(without, with_text)
-    assert without.tolist() == [64.0, 32.0, 0.0, 0.0, 64.0, 32.0]
-    seen.clear()
-    text = family.collate_text(family.encode_text(["", CAPTIONS[0]]))
-    with torch.no_grad():
-        family.forward(random_latents(family), some_times(family), told(text))
-    assert torch.equal(seen[0].view(2, 6).long(), some_sizes())
