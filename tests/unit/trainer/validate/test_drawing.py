@@ -21,7 +21,7 @@ from trainer.loop.build import assemble
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.loop.step import optimiser_step
-from trainer.models.base import build_family
+from trainer.models.base import ImageRequest, build_family
 from trainer.runs.events import read_events
 from trainer.runs.files import read_json
 from trainer.runs.layout import RunDir
@@ -110,6 +110,17 @@ def test_two_experts_draw_a_prompt_together(models, tmp_path):
         other, trained = made.denoisers
         assert trained is parts.family.denoiser
         assert other.config.cross_attention_dim == 64
+        seen: dict[str, list[float]] = {"base": [], "refiner": []}
+        for name, denoiser in zip(seen, made.denoisers, strict=True):
+            denoiser.register_forward_pre_hook(
+                lambda _, args, times=seen[name]: times.append(float(args[1]))
+            )
+        generator = torch.Generator().manual_seed(1)
+        asked = ImageRequest(width=64, height=64, steps=10, guidance=3.0, generator=generator)
+        with torch.no_grad():
+            made.picture("a red apple", asked, 0)
+    assert (len(seen["base"]), len(seen["refiner"])) == (8, 2)
+    assert min(seen["base"]) >= 200 > max(seen["refiner"])
     entries, images = pictures(parts, tmp_path)
     assert [e["prompt"] for e in entries] == ["a red apple", "a blue thing"]
     assert all(image.size == (64, 64) for image in images)
@@ -203,12 +214,21 @@ def test_stage_two_is_trained_and_drawn_through_the_ordinary_loop(models, tmp_pa
     assert (near - blurred).abs().mean() < 0.1
     assert (small - batch.latents).abs().mean() > 0.001
     parts.family.denoiser.train()
+    levels: list[torch.Tensor] = []
+    told = parts.family.denoiser.register_forward_pre_hook(
+        lambda _, args, kwargs: levels.append(kwargs["class_labels"]), with_kwargs=True
+    )
     scalars = optimiser_step(parts, batches, 0)
+    optimiser_step(parts, batches, 1)
+    assert levels[0].any()
+    assert not torch.equal(levels[0], levels[1])
     assert scalars.loss is not None
     assert scalars.loss.isfinite()
     assert scalars.grad_norm > 0
     first = held_out_loss(parts, should_stop=lambda: False)
+    assert levels[-1].any()
     assert first == held_out_loss(parts, should_stop=lambda: False)
+    told.remove()
     entries, images = pictures(parts, tmp_path)
     assert {entry["sample"] for entry in entries} <= {"p000.png", "p001.png"}
     assert all(image.size == (64, 64) for image in images)
