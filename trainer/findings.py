@@ -282,6 +282,17 @@ CODES: dict[str, str] = {
     "CFG274": "An adapter to draw with has strength 0, so that it would change nothing.",
     "CFG275": "Two adapters to draw with have one name.",
     "CFG276": "A setting about adapters in validation pictures has no effect.",
+    "CFG220": "The part of the noise levels that is to be trained is empty.",
+    "CFG221": "The density hardly draws a noise level in the part that is to be trained.",
+    "CFG222": "How drawn noise levels are fitted into an interval has no effect: the schedule is "
+    "discrete, or all of it is trained.",
+    "CFG223": "The model looks at a picture beside each sample, and a dataset has none.",
+    "CFG224": "Adapter files are asked for in a layout of a program that does not load the family.",
+    "CFG225": "Only the trained noise levels are to be drawn, but the family always draws all.",
+    "CFG226": "A setting on experts of a part of the noise levels has no effect.",
+    "CFG227": "One other model is to draw two separate parts of the noise levels.",
+    "CFG228": "There are so few sampling steps that none lies in the trained noise levels.",
+    "CFG229": "A setting about the autoencoder is made for a family that has none.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -40,6 +40,9 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "qwen_image": 20.43e9,
     "longcat_image": 6.27e9,
     "kandinsky5_image": 6.02e9,
+    "kolors": 2.58e9,
+    "deepfloyd": 0.4e9,
+    "deepfloyd i-xlarge-4.3b": 4.31e9,
 }
 
 

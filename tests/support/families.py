@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.support.kinds import KINDS, kind_of
+from tests.support.kinds import IN_COMFYUI, KINDS, kind_of, layouts_of
 from tests.support.tiny import save
 from trainer import catalog
 from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
 from trainer.models.condition import Condition
 
-__all__ = ["KINDS", "kind_of"]
+__all__ = ["IN_COMFYUI", "KINDS", "kind_of", "layouts_of"]
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
@@ -25,7 +25,7 @@ def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
 
 def diffusers_pipeline(kind: str, path: Path) -> Any:
     """The family's own pipeline class on a saved tiny model, as a user loads it."""
-    cls = catalog.load(catalog.family_facts(kind).pipeline_class.replace(".", ":", 1))
+    cls = catalog.load_class(catalog.family_facts(kind).pipeline_class)
     return cls.from_pretrained(path, **kind_of(kind).loading)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from trainer.adapters.layouts import AdapterTensors, Renames, from_file, to_comfyui
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
-from trainer.catalog import load as load_dotted
+from trainer.catalog import load_class
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.schema.adapter import AdapterConfig, Layout
 from trainer.errors import DataError
@@ -38,7 +38,7 @@ def write_diffusers(
     peft_config: Mapping[str, Any],
     suffix: str,
 ) -> Path:
-    pipeline = load_dotted(facts.pipeline_class.replace(".", ":", 1))
+    pipeline = load_class(facts.pipeline_class)
     path = folder / f"{DIFFUSERS_NAME}{suffix}.safetensors"
     slot = facts.denoiser_slot
     if not hasattr(pipeline, "save_lora_weights"):
@@ -89,9 +89,10 @@ def header_notes(
     }
 
 
-def layouts(config: AdapterConfig) -> list[Layout]:
-    """What is written, where the configuration leaves it open."""
-    return config.formats or ["diffusers", "comfyui"]
+def layouts(config: AdapterConfig, facts: FamilyFacts) -> list[Layout]:
+    """What is written, where the configuration leaves it open: all that a program loads."""
+    asked: list[Layout] = config.formats or ["diffusers", "comfyui"]
+    return [layout for layout in asked if layout in facts.layouts]
 
 
 def file_stem(title: str, facts: FamilyFacts) -> str:

@@ -191,7 +191,7 @@ class LoRA:
         with swapped(self._parameters, tensors):
             expected = self.family.probe()
         saved = []
-        for layout in io.layouts(self.config):
+        for layout in io.layouts(self.config, self.family.facts):
             path = self._write(layout, folder, adapter, step, suffix)
             names = self.family.facts.comfyui_names
             problems = verify.verify_file(path, adapter, trained=step > 0, renames=names)

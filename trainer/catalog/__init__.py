@@ -18,9 +18,11 @@ FAMILIES: dict[str, str] = {
     "chroma": "trainer.models.chroma:Chroma",
     "cogview4": "trainer.models.cogview4:CogView4",
     "cosmos2": "trainer.models.cosmos2:Cosmos2",
+    "deepfloyd": "trainer.models.deepfloyd:DeepFloyd",
     "flux": "trainer.models.flux:Flux",
     "hidream": "trainer.models.hidream:HiDream",
     "kandinsky5_image": "trainer.models.kandinsky5_image:Kandinsky5Image",
+    "kolors": "trainer.models.kolors:Kolors",
     "longcat_image": "trainer.models.longcat_image:LongCatImage",
     "pixart": "trainer.models.pixart:PixArt",
     "qwen_image": "trainer.models.qwen_image:QwenImage",
@@ -134,6 +136,12 @@ def load(path: str) -> Any:
     """Import `module:attribute`."""
     module, _, attribute = path.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def load_class(dotted: str) -> Any:
+    """Import a class by its full name, as the facts of families write it."""
+    module, _, name = dotted.rpartition(".")
+    return load(f"{module}:{name}")
 
 
 def family_facts(key: str) -> FamilyFacts:

@@ -38,6 +38,7 @@ class Flavour:
     subfolder: str | None = None
     edits: bool = False  # made for pictures: its text encoder sees what a sample is made from
     prediction: Prediction | None = None
+    conditioning: bool | None = None  # needs a partner of each sample; None: as its family does
     defaults: dict[str, Any] = field(default_factory=dict)  # key path -> value
 
 
@@ -80,7 +81,7 @@ class FamilyFacts:
     denoiser_aliases: tuple[str, ...] = ()  # other class names in published configurations
     denoiser_config: dict[str, Any] = field(default_factory=dict)  # tells the family from kin
     learned_variance: bool = False  # the denoiser has twice the channels; the second half is unused
-    vae_class: str
+    vae_class: str | None  # None: the denoiser works on pixels
     text_encoders: tuple[TextEncoderFact, ...]
     image_encoder: ImageEncoderFact | None = None
     token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
@@ -109,6 +110,7 @@ class FamilyFacts:
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     lycoris_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # preset -> classes
+    layouts: tuple[str, ...] = ("diffusers", "comfyui")  # of adapter files that a program loads
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
@@ -124,8 +126,18 @@ class FamilyFacts:
         return self.spatial_factor.numerator
 
     @property
+    def size_multiple(self) -> int:
+        """What the denoiser needs widths and heights to be multiples of."""
+        if self.vae_class is None:
+            return self.pixel_multiple
+        return self.whole_pixels * (2 if self.packing is Packing.TWO_BY_TWO else 1)
+
+    @property
     def sample_multiple(self) -> int:
-        """Sides of drawn pictures: at least two latent pixels a step, and a whole number."""
+        """Sides of drawn pictures: at least two latent pixels a step, and a whole number; of
+        pixels, what the denoiser needs."""
+        if self.vae_class is None:
+            return self.pixel_multiple
         return max(self.whole_pixels, int(2 * self.spatial_factor))
 
     @property

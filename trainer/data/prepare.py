@@ -7,16 +7,18 @@ caches are complete. Afterwards the trainer works from plan and stores alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from trainer.cache.keys import text_key
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
-from trainer.data.caching import cache_samples, cache_text
+from trainer.data.caching import cache_samples, cache_text, validation_texts
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.drawings import Drawing, drawings
 from trainer.data.extent import demand_positions
@@ -32,11 +34,13 @@ from trainer.data.scanning import scan_all
 from trainer.data.task import Emit, Task, cache_guard, phase
 from trainer.findings import Finding
 from trainer.models.base import Family
+from trainer.models.experts import other_expert
 
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Plans and stores, and what validation draws."""
+    """Plans and stores, and what validation draws; `other_embeds` maps each of its texts to the
+    entry of the expert that draws the other noise levels."""
 
     plan_train: Plan
     plan_eval: Plan
@@ -46,8 +50,8 @@ class Prepared:
     sample_size: tuple[int, int]
     funnels: dict[str, Funnel]
     findings: list[Finding]
-
     seed: int
+    other_embeds: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     def reader(self, family: Family) -> Reader:
         return Reader(family, self.stores, self.text, self.seed)
@@ -72,6 +76,8 @@ def prepare(
             demand_positions(tables, drawn, family.largest_side)
         with phase(on_event, "cache"):
             text = cache_text(task, tables)
+            other = other_expert(config, family)
+            other_text = cache_text(replace(task, family=other), []) if other else None
             stores, tables = cache_samples(task, tables)
             reader = Reader(family, stores, text, config.job.seed)
             drawn = drawings(config, family, reader, pictures, stores.seen_text)
@@ -86,11 +92,16 @@ def prepare(
         stores=stores,
         text=text,
         drawings=drawn,
+        other_embeds=_texts(config, other_text) if other_text else {},
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,
         seed=config.job.seed,
     )
+
+
+def _texts(config: JobConfig, store: Store) -> dict[str, dict[str, Tensor]]:
+    return {text: store.get(text_key(text, store.encoder)) for text in validation_texts(config)}
 
 
 # --- what the loop asks for --------------------------------------------------------------------

@@ -19,7 +19,8 @@ from torch import Tensor
 from trainer.data.batch import Batch
 from trainer.faults import point
 from trainer.loop.parts import Parts
-from trainer.objective.compose import Corrupted
+from trainer.models.condition import Condition
+from trainer.objective.compose import Corrupted, streams
 from trainer.objective.masks import drawn_weights
 from trainer.optim.clip import clip_by_norm
 from trainer.optim.fused_backward import FusedBackward
@@ -95,15 +96,17 @@ def micro_batch_loss(parts: Parts, batch: Batch) -> Tensor:
     noise = draw.noise.to(parts.device, non_blocking=True)
     time = draw.time.to(parts.device, non_blocking=True)
     corrupted = objective.corrupt(batch.latents, noise, time)
+    seeds = streams(seed, ids, visits, "condition")
+    condition = parts.family.drawn_condition(batch.condition, seeds)
     if batch.prior:
         with torch.no_grad(), parts.trainable.base_scope():
-            corrupted.target = predict(parts, corrupted, batch).float()
+            corrupted.target = predict(parts, corrupted, condition).float()
     mask = drawn_weights(batch.masks, parts.config.loss.mask, seed, ids, visits)
-    loss = objective.loss(predict(parts, corrupted, batch), corrupted, mask)
+    loss = objective.loss(predict(parts, corrupted, condition), corrupted, mask)
     extra = None if batch.prior else parts.family.extra_loss()
     return loss if extra is None else loss + extra
 
 
-def predict(parts: Parts, corrupted: Corrupted, batch: Batch) -> Tensor:
+def predict(parts: Parts, corrupted: Corrupted, condition: Condition) -> Tensor:
     with parts.autocast():
-        return parts.family.forward(corrupted.noisy, corrupted.time, batch.condition)
+        return parts.family.forward(corrupted.noisy, corrupted.time, condition)

@@ -37,6 +37,7 @@ from trainer.models import load
 from trainer.models.condition import Condition
 from trainer.models.identity import files_of, identity
 from trainer.models.source import Source
+from trainer.models.stretch import WHOLE
 from trainer.rng import normal
 
 Which = Literal["text", "image", "vae", "denoiser"]
@@ -56,6 +57,9 @@ class ImageRequest:
     generator: torch.Generator
     output_type: str = "pil"
     pictures: tuple[Image, ...] = ()  # to edit, of about the size asked for
+    references: tuple[Tensor, ...] = ()  # latents [1, C, h, w], as a `Condition` has them
+    picture: Tensor | None = None  # latents [1, C, h, w] to begin from, where not from noise
+    handed: Tensor | None = None  # what the expert of higher noise levels left, in its own scale
 
 
 class Family(ABC):
@@ -63,6 +67,7 @@ class Family(ABC):
 
     facts: FamilyFacts
     encode_version = 1  # part of cache keys: raise it when encoding changes
+    stretch = WHOLE  # what of the way from noise to picture it draws
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class Family(ABC):
                 self.image_processor = load.image_processor(self.source, fact)
                 encoder = load.image_encoder(self.source, fact, self.dtype)
                 self.modules[fact.slot] = self._frozen(encoder, self.compute.offload.text_encoders)
-        elif which == "vae" and "vae" not in self.modules:
+        elif which == "vae" and self.has_vae and "vae" not in self.modules:
             vae = self._frozen(load.vae(self.source, self.vae_dtype), self.compute.offload.vae)
             spare_memory(vae, self.model.components.vae)
             self.modules["vae"] = vae
@@ -173,6 +178,11 @@ class Family(ABC):
     @property
     def denoiser(self) -> Any:
         return self.modules["denoiser"]
+
+    @property
+    def has_vae(self) -> bool:
+        """Without one, pixels are latents as they are."""
+        return self.facts.vae_class is not None
 
     @property
     def vae_dtype(self) -> torch.dtype:
@@ -364,6 +374,8 @@ class Family(ABC):
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Pixels [B, 3, H, W] in -1..1 to mean and standard deviation of the normalised latents,
         [B, C, h, w] each, fp32 on CPU; no deviation where the autoencoder has none."""
+        if not self.has_vae:
+            return pixels.float().cpu(), None
         vae: Any = self.modules["vae"]
         found = vae.encode(pixels.to(self.device, vae.dtype)).latent_dist
         shift, scale = self.latent_norm(vae)
@@ -383,12 +395,19 @@ class Family(ABC):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Inverse of `encode_media`: pixels in -1..1."""
+        if not self.has_vae:
+            return latents.to(self.device)
         vae: Any = self.modules["vae"]
         shift, scale = self.latent_norm(vae)
         raw = latents / scale + shift
         return vae.decode(raw.to(self.device, vae.dtype), return_dict=False)[0]
 
     # --- training and sampling -------------------------------------------------------------
+
+    def drawn_condition(self, condition: Condition, seeds: Sequence[int]) -> Condition:
+        """The condition of one visit, for families that vary it at random; one keyed stream a
+        sample, as for noise and time."""
+        return condition
 
     @abstractmethod
     def probe_latents(self) -> tuple[int, int, int]:
@@ -397,6 +416,10 @@ class Family(ABC):
     @abstractmethod
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         """Shapes of a short text entry."""
+
+    def probe_references(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes [C, h, w] of the references that the denoiser cannot do without."""
+        return ()
 
     @torch.no_grad()
     def probe(self) -> Tensor:
@@ -410,10 +433,11 @@ class Family(ABC):
         text = {key: draw(shape) for key, shape in self.probe_text().items()}
         time = torch.tensor([0.5 if self.alphas_cumprod is None else 500], device=self.device)
         sizes = torch.tensor([[64, 64, 0, 0, 64, 64]], device=self.device)
+        references = tuple(draw(shape) for shape in self.probe_references())
         training = self.denoiser.training
         self.denoiser.eval()
         try:
-            return self.forward(noisy, time, Condition(text, sizes)).float().cpu()
+            return self.forward(noisy, time, Condition(text, sizes, references)).float().cpu()
         finally:
             self.denoiser.train(training)
 

@@ -16,10 +16,12 @@ class Condition:
     and left, target height and width in pixels; `references` are normalised latents
     [B, C, h', w'] of the pictures that the family looks at, in the order of the dataset;
     `image_embeds` [B, ...] are what the family's image encoder says of a picture, zeros where it
-    is not told.
+    is not told; `reference_levels` [B] says how noisy the references were made, for families that
+    are told.
     """
 
     text: Mapping[str, Tensor]
     sizes: Tensor
     references: tuple[Tensor, ...] = ()
     image_embeds: Tensor | None = None
+    reference_levels: Tensor | None = None

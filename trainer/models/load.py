@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from trainer.catalog import load as load_dotted
+from trainer.catalog import load_class
 from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, Packing, TextEncoderFact
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -39,13 +39,16 @@ def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
     import transformers
 
     folder = source.tokenizer(fact)
-    name = fact.tokenizer_class.rpartition(".")[2]
-    cls = getattr(transformers, name, None) or transformers.AutoTokenizer
+    library, _, name = fact.tokenizer_class.rpartition(".")
+    if library == "transformers":  # whose releases differ in the names that they have
+        cls = getattr(transformers, name, None) or transformers.AutoTokenizer
+    else:
+        cls = load_class(fact.tokenizer_class)
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
 
 def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> nn.Module:
-    cls = load_dotted(fact.model_class.replace(".", ":", 1))
+    cls = load_class(fact.model_class)
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
         return _carried_clip(source, fact, cls, dtype)
@@ -53,7 +56,7 @@ def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> n
 
 
 def image_encoder(source: Source, fact: ImageEncoderFact, dtype: torch.dtype) -> nn.Module:
-    cls = load_dotted(fact.model_class.replace(".", ":", 1))
+    cls = load_class(fact.model_class)
     return _transformer(source.image_encoder(fact), cls, dtype)
 
 
@@ -71,7 +74,7 @@ def _transformer(place: Place, cls: Any, dtype: torch.dtype) -> nn.Module:
 
 
 def image_processor(source: Source, fact: ImageEncoderFact) -> Any:
-    cls = load_dotted(fact.processor_class.replace(".", ":", 1))
+    cls = load_class(fact.processor_class)
     folder = source.folder(fact.processor_slot, weights=False)
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
@@ -109,6 +112,7 @@ def _carried_clip(source: Source, fact: TextEncoderFact, cls: Any, dtype: torch.
 
 
 def vae(source: Source, dtype: torch.dtype) -> nn.Module:
+    assert source.facts.vae_class is not None, "the family works on pixels"
     place = source.component("vae", source.model.components.vae, "vae")
     return component(place, source.facts.vae_class, dtype, source.model.family)
 
@@ -129,6 +133,8 @@ def latent_channels(source: Source) -> int | None:
 
 
 def _vae_config(source: Source) -> dict[str, Any]:
+    if source.facts.vae_class is None:
+        return {}
     return _read_config(source.component("vae", source.model.components.vae, "vae"))
 
 
@@ -152,7 +158,7 @@ def component(
     facts: FamilyFacts | None = None,
 ) -> nn.Module:
     """One component; `dotted` names its class."""
-    cls = load_dotted(":".join(dotted.rsplit(".", 1)))
+    cls = load_class(dotted)
     _check_class(place, cls.__name__, family, facts)
     if place.single_file:
         file = str(place.weights[0])

@@ -17,8 +17,10 @@ from torch import Tensor
 from trainer.catalog.families.pixart import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
-from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.parts.diffusers_classes import diffusers_class
 from trainer.models.unet_discrete import Discrete
+
+SOLVER = "DPMSolverMultistepScheduler"
 
 
 class PixArt(Discrete):
@@ -83,7 +85,7 @@ class PixArt(Discrete):
             text_encoder=self.modules["text_encoder"] if text else None,
             vae=None if text else self.modules.get("vae"),
             transformer=None if text else self.denoiser,
-            scheduler=scheduler("DPMSolverMultistepScheduler", self.sampling_config()),
+            scheduler=self.sampler(SOLVER),
         )
 
     def sampling_config(self) -> dict[str, Any]:
@@ -105,6 +107,9 @@ class PixArt(Discrete):
             "use_resolution_binning": False,  # it would draw another size and crop
             "clean_caption": False,
         }
+        if request.handed is not None or request.picture is not None:
+            # the solver works at unit variance, so the pipeline takes them as they are
+            kwargs["latents"] = self.first_latents(self.sampler(SOLVER), request)
         if guided:
             kwargs["negative_prompt_embeds"] = embeds[1:]
             kwargs["negative_prompt_attention_mask"] = mask[1:]

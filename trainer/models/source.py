@@ -165,7 +165,11 @@ class Source:
 
     @cached_property
     def scheduler_config(self) -> dict[str, Any]:
-        return self._json("scheduler", "scheduler_config.json", required=True)
+        return self.scheduler_of("scheduler")
+
+    def scheduler_of(self, slot: str) -> dict[str, Any]:
+        """Configuration of one of the pipeline's schedulers."""
+        return self._json(slot, "scheduler_config.json", required=True)
 
     @cached_property
     def pipeline_config(self) -> dict[str, Any]:

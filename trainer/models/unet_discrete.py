@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.facts import Prediction
-from trainer.models.base import Family
+from trainer.models.base import Family, ImageRequest
+from trainer.models.parts.cutting import beginning, cut
 from trainer.models.parts.diffusers_classes import scheduler
+from trainer.models.stretch import WHOLE
 from trainer.objective.ddpm import zero_terminal_snr
 
 
@@ -35,6 +37,20 @@ class Discrete(Family):
         if self.model.zero_terminal_snr:
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
+
+    def sampler(self, name: str) -> Any:
+        """A scheduler of class `name` with the steps of the model's own stretch."""
+        made = scheduler(name, self.sampling_config())
+        return made if self.stretch == WHOLE else cut(made, self.stretch)
+
+    def first_latents(self, sampler: Any, request: ImageRequest) -> Tensor:
+        """What the model begins from, for pipelines that would not make it themselves."""
+        if request.handed is not None:
+            return request.handed
+        factor = self.spatial_factor
+        shape = (1, self.latent_channels, request.height // factor, request.width // factor)
+        like = torch.empty(shape, device=self.device, dtype=self.dtype)
+        return beginning(sampler, request.steps, like, request.generator, picture=request.picture)
 
 
 class UNetDiscrete(Discrete):

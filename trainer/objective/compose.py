@@ -16,6 +16,7 @@ from trainer.config.schema.noise import NoiseConfig
 from trainer.objective import ddpm, flow
 from trainer.objective.base import Corrupted, Draw, Objective, Weighted, streams
 from trainer.objective.cosine import CosineObjective, CosineSchedule
+from trainer.objective.interval import WHOLE, Interval
 from trainer.rng import normal
 
 
@@ -42,6 +43,7 @@ class FlowObjective(Weighted):
             alpha=noise.beta.alpha,
             beta_=noise.beta.beta,
         )
+        self.interval = Interval.of(noise.interval)
         self.shift = shift
         self.patch = patch
         self.scheduler = scheduler
@@ -77,7 +79,9 @@ class FlowObjective(Weighted):
     ) -> Draw:
         factor = self.factor(*latents.shape[-2:])
         seeds = streams(seed, sample_ids, visits, "time")
-        times = flow.draw_sigmas(seeds, self.density, factor, offset, self.warp)
+        times = flow.draw_sigmas(
+            seeds, self.density, factor, offset, warp=self.warp, interval=self.interval
+        )
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.float32))
 
@@ -94,8 +98,16 @@ class FlowObjective(Weighted):
 class DiscreteObjective(Weighted):
     """Epsilon or v prediction on the family's own schedule `abar` [T]."""
 
-    def __init__(self, loss: LossConfig, *, prediction: Prediction, abar: Tensor) -> None:
+    def __init__(
+        self,
+        loss: LossConfig,
+        *,
+        prediction: Prediction,
+        abar: Tensor,
+        interval: Interval = WHOLE,
+    ) -> None:
         super().__init__(loss)
+        self.interval = interval
         self.prediction = prediction
         self.abar = abar
 
@@ -109,7 +121,8 @@ class DiscreteObjective(Weighted):
         offset: float = 0.0,
     ) -> Draw:
         """Times are uniform, so `offset` has nothing to act on; lint refuses it."""
-        times = ddpm.draw_times(streams(seed, sample_ids, visits, "time"), len(self.abar))
+        seeds = streams(seed, sample_ids, visits, "time")
+        times = ddpm.draw_times(seeds, len(self.abar), self.interval)
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.int64))
 
@@ -136,10 +149,17 @@ def build_objective(config: NoiseConfig, loss: LossConfig, family) -> Objective:
     facts = family.facts
     if facts.continuous_time:
         schedule = CosineSchedule.of(family.scheduler_config)
-        return CosineObjective(loss, schedule=schedule, p2_gamma=family.p2_gamma)
+        return CosineObjective(
+            loss, schedule=schedule, p2_gamma=family.p2_gamma, interval=Interval.of(config.interval)
+        )
     if family.prediction is not Prediction.FLOW:
         abar = family.alphas_cumprod.to(family.device)
-        return DiscreteObjective(loss, prediction=family.prediction, abar=abar)
+        return DiscreteObjective(
+            loss,
+            prediction=family.prediction,
+            abar=abar,
+            interval=Interval.of(config.interval),
+        )
     return FlowObjective(
         config,
         loss,

@@ -20,6 +20,7 @@ from torch import Tensor
 from trainer.config.schema.loss import LossConfig
 from trainer.objective import ddpm
 from trainer.objective.base import Corrupted, Draw, Weighted, streams
+from trainer.objective.interval import WHOLE, Interval
 from trainer.rng import normal
 
 EARLIEST = 1e-3  # least time that these models are trained at
@@ -56,8 +57,16 @@ def p2_weight(ratio: Tensor, gamma: float) -> Tensor:
 class CosineObjective(Weighted):
     """Epsilon prediction; `p2_gamma` 0 weighs all times alike."""
 
-    def __init__(self, loss: LossConfig, *, schedule: CosineSchedule, p2_gamma: float) -> None:
+    def __init__(
+        self,
+        loss: LossConfig,
+        *,
+        schedule: CosineSchedule,
+        p2_gamma: float,
+        interval: Interval = WHOLE,
+    ) -> None:
         super().__init__(loss)
+        self.interval = interval
         self.schedule = schedule
         self.p2_gamma = p2_gamma
 
@@ -72,7 +81,8 @@ class CosineObjective(Weighted):
     ) -> Draw:
         """Times are uniform, so `offset` has nothing to act on; lint refuses it."""
         seeds = streams(seed, sample_ids, visits, "time")
-        times = [max(EARLIEST, 1.0 - random.Random(s).random()) for s in seeds]
+        drawn = (self.interval.sigma(lambda s=random.Random(s): 1.0 - s.random()) for s in seeds)
+        times = [max(EARLIEST, time) for time in drawn]
         noise = normal(streams(seed, sample_ids, visits, "noise"), latents.shape[1:])
         return Draw(noise, torch.tensor(times, dtype=torch.float32))
 

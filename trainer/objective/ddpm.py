@@ -12,9 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from trainer.objective.interval import WHOLE, Interval
 
-def draw_times(seeds: Sequence[int], num_times: int) -> list[int]:
-    return [random.Random(s).randrange(num_times) for s in seeds]
+
+def draw_times(seeds: Sequence[int], num_times: int, interval: Interval = WHOLE) -> list[int]:
+    """One time per stream seed, uniform over the trained part of the schedule."""
+    bounds = interval.times(num_times)
+    return [random.Random(s).randrange(*bounds) for s in seeds]
 
 
 def coefficients(abar: Tensor, time: Tensor, ndim: int) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor
+
+from trainer.objective.interval import WHOLE, Interval
 
 Density = Callable[[random.Random, float], float]
 """Draws one sigma. The second argument is what a dataset adds to the normal draw; densities
@@ -77,12 +80,20 @@ def draw_sigmas(
     draw: Density,
     factor: float,
     offset: float = 0.0,
+    *,
     warp: Callable[[float], float] | None = None,
+    interval: Interval = WHOLE,
 ) -> list[float]:
-    """One sigma in (0, 1] per stream seed: drawn, shifted, warped."""
+    """One sigma in (0, 1] per stream seed: drawn, shifted, warped. The interval is that of the
+    sigmas that come of it, as the model and every sampler sees them."""
     tiny = 1e-5  # keeps the model off the exactly clean input, where the SNR is infinite
-    drawn = [shift_sigma(draw(random.Random(s), offset), factor) for s in seeds]
-    return [max(tiny, sigma if warp is None else warp(sigma)) for sigma in drawn]
+
+    def one(stream: random.Random) -> float:
+        sigma = shift_sigma(draw(stream, offset), factor)
+        return sigma if warp is None else warp(sigma)
+
+    streams = (random.Random(seed) for seed in seeds)
+    return [max(tiny, interval.sigma(partial(one, stream))) for stream in streams]
 
 
 def interpolate(x0: Tensor, eps: Tensor, sigma: Tensor) -> Tensor:

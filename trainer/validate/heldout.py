@@ -12,6 +12,7 @@ import torch
 
 from trainer.data.prepare import eval_batches
 from trainer.loop.parts import Parts
+from trainer.objective.compose import streams
 
 EVAL_SEED = 20_001  # never the run's own seed: held-out draws must not follow training draws
 
@@ -44,6 +45,8 @@ def _loss_at(parts: Parts, batch, index: int) -> torch.Tensor:
     corrupted = objective.corrupt(
         batch.latents, draw.noise.to(parts.device), draw.time.to(parts.device)
     )
+    seeds = streams(EVAL_SEED, batch.sample_ids, visits, "condition")
+    condition = parts.family.drawn_condition(batch.condition, seeds)
     with parts.autocast():
-        prediction = parts.family.forward(corrupted.noisy, corrupted.time, batch.condition)
+        prediction = parts.family.forward(corrupted.noisy, corrupted.time, condition)
     return objective.loss(prediction, corrupted)

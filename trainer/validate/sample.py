@@ -6,7 +6,7 @@ They are written as they are finished; `meta.json` comes last and marks the set 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from trainer.runs.files import read_json, write_json
 from trainer.runs.layout import step_of
 from trainer.validate import gallery
 from trainer.validate.adapters import drawn_with, sets
+from trainer.validate.ensemble import Ensemble, ensemble
 
 
 class Aborted(Exception):
@@ -37,8 +38,13 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     denoiser = parts.family.modules["denoiser"]
     denoiser.eval()
     try:
-        with torch.no_grad(), parts.weights_for_use(), _listening(denoiser, session):
-            entries = _sample_all(parts, session, step)
+        with (
+            torch.no_grad(),
+            parts.weights_for_use(),
+            ensemble(parts) as models,
+            _listening(models.denoisers, session),
+        ):
+            entries = _sample_all(parts, session, step, models)
     except Aborted:
         return
     finally:
@@ -47,14 +53,13 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     _draw_grids(parts, session, step)
 
 
-def _sample_all(parts: Parts, session: Session, step: int) -> list[dict[str, Any]]:
-    drawings = parts.prepared.drawings
-    kinds = {drawing.picture is not None for drawing in drawings}
-    pipelines = {edit: _pipeline(parts, edit=edit) for edit in kinds}
+def _sample_all(
+    parts: Parts, session: Session, step: int, models: Ensemble
+) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for adapter in sets(parts.config.validation):
         with drawn_with(parts, adapter):
-            _sample_set(parts, session, step, pipelines, adapter, entries)
+            _sample_set(parts, session, step, models, adapter, entries)
     return entries
 
 
@@ -62,7 +67,7 @@ def _sample_set(
     parts: Parts,
     session: Session,
     step: int,
-    pipelines: Mapping[bool, Any],
+    models: Ensemble,
     adapter: ValidationAdapter | None,
     entries: list[dict[str, Any]],
 ) -> None:
@@ -70,22 +75,22 @@ def _sample_set(
     config = parts.config.validation
     more = {} if adapter is None else {"adapter": adapter.label}
     for index, drawing in enumerate(parts.prepared.drawings):
-        prompt, pipeline = drawing.prompt, pipelines[drawing.picture is not None]
         for copy in range(config.images_per_prompt):
             seed = stream_seed(config.seed, index, copy, "validation") % 2**31
             point("validate.sample")
-            image = _one(parts, pipeline, drawing, seed)
+            image, begun = models.picture(drawing, _request(parts, drawing, seed), len(entries))
             path = session.run.samples_at(step) / f"{len(entries):03d}.png"
             image.save(path)
-            entry = {"prompt": prompt, "seed": seed, "width": image.width, "height": image.height}
+            entry = {"prompt": drawing.prompt, "seed": seed} | begun
+            entry |= {"width": image.width, "height": image.height}
             relative = str(path.relative_to(session.run.path))
             entries.append(entry | more | {"file": path.name})
             session.events.emit("sample.saved", step=step, path=relative, **entry, **more)
 
 
 @contextmanager
-def _listening(denoiser: nn.Module, session: Session) -> Iterator[None]:
-    """Within the block each call of the denoiser first looks for a stop request.
+def _listening(denoisers: Sequence[nn.Module], session: Session) -> Iterator[None]:
+    """Within the block each call of a denoiser first looks for a stop request.
 
     Not all pipelines call back after a step, and some that do not take the argument silently.
     """
@@ -94,26 +99,19 @@ def _listening(denoiser: nn.Module, session: Session) -> Iterator[None]:
         if session.stop_requested():
             raise Aborted
 
-    handle = denoiser.register_forward_pre_hook(look)
+    handles = [denoiser.register_forward_pre_hook(look) for denoiser in denoisers]
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
-def _pipeline(parts: Parts, *, edit: bool) -> Any:
-    if "vae" not in parts.family.modules:
-        parts.family.load("vae")
-    pipeline = parts.family.edit_pipeline() if edit else parts.family.pipeline()
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
+def _request(parts: Parts, drawing: Drawing, seed: int) -> ImageRequest:
     config = parts.config.validation
     picture = drawing.picture
     width, height = picture.size if picture else parts.prepared.sample_size
-    request = ImageRequest(
+    return ImageRequest(
         width=width,
         height=height,
         steps=config.steps,
@@ -121,9 +119,6 @@ def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
         generator=torch.Generator().manual_seed(seed),
         pictures=(picture,) if picture else (),
     )
-    kwargs = parts.family.pipeline_kwargs(drawing.text, drawing.negative, request)
-    with parts.autocast():
-        return pipeline(**kwargs).images[0]
 
 
 def _draw_grids(parts: Parts, session: Session, step: int) -> None:

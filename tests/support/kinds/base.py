@@ -51,7 +51,7 @@ class Kind:
     text: Callable[[Any, str], Mapping[str, Tensor]]  # pipeline, caption -> one cache entry
     call: Callable[[Any, Tensor, Tensor, Condition], Tensor]  # denoiser -> canonical prediction
     widest: str  # the target preset with most modules
-    comfyui: re.Pattern[str]  # module names that ComfyUI maps
+    comfyui: re.Pattern[str] | None  # module names that ComfyUI maps; None: it loads no such model
     comfyui_name: Callable[[str], str] = own_name  # what it calls a module
     raw: Callable[[Any, Tensor], Tensor] = scaled
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
@@ -60,7 +60,7 @@ class Kind:
     absent_presets: tuple[str, ...] = ()  # they name blocks that the tiny model lacks
     factor: int | Fraction = 2  # pixels along one side of a latent pixel of the tiny model
     side: int = 16  # latent pixels along the pictures of the suite
-    encoder: str = "vae/*.safetensors"  # weights of what makes the latents
+    encoder: str | None = "vae/*.safetensors"  # what makes latents; None: pixels are latents
     decodes: bool = True  # and makes pictures of them again
     script: Script | None = None  # the loss of its training script, where it is one of its own
     sign_steps: int = 300  # until one latent is overfitted

@@ -12,27 +12,49 @@ from tests.support.tiny import BETAS, UNET, clip, clip_tokenizer, vae
 from trainer.models.condition import Condition
 
 
-def build() -> Any:
-    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+def unet(*, told: int, context: int) -> Any:
+    """`told` numbers beside the text: sizes, or sizes and a score."""
+    from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         attention_head_dim=(2, 4),
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=80,
-        cross_attention_dim=64,
+        projection_class_embeddings_input_dim=32 + 8 * told,
+        cross_attention_dim=context,
         **UNET,
     )
+
+
+def build() -> Any:
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+
     return StableDiffusionXLPipeline(
         vae=vae(4, scaling_factor=0.13025),
         text_encoder=clip(),
         text_encoder_2=clip(projection=True),
         tokenizer=clip_tokenizer(),
         tokenizer_2=clip_tokenizer(),
-        unet=unet,
+        unet=unet(told=6, context=64),
         scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
+        add_watermarker=False,
+    )
+
+
+def build_refiner(base: Any) -> Any:
+    """The second text encoder and the autoencoder of a base; five numbers, the last a score."""
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    shared = ("vae", "text_encoder_2", "tokenizer_2", "scheduler")
+    return StableDiffusionXLImg2ImgPipeline(
+        **{name: getattr(base, name) for name in shared},
+        text_encoder=None,
+        tokenizer=None,
+        unet=unet(told=5, context=32),
+        requires_aesthetics_score=True,
+        force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
 

@@ -1,7 +1,8 @@
 """Facts of PixArt Sigma (families.md §3, §4.6).
 
-The two experts of the 900M v0.7 checkpoints are not listed: each was trained on one side of the
-noise levels alone, and training one on all of them would undo that.
+The 900M v0.7 checkpoints are two experts after eDiff-I: the first was trained on the steps from
+noise to composition, the second on the last 400 of the 1000 times. Each is trained on its own part
+here too, since training one on all of them would undo that.
 """
 
 from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
@@ -11,6 +12,17 @@ _SIGMA = "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS"
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _FF = ("ff.net.0.proj", "ff.net.2")
 _CALM = {"optimizer.clip": 0.01}  # gradients of this family spike; the limit of its own trainings
+_BOUNDARY = 0.4  # noise level at which the second expert takes over
+
+
+def _expert(number: int, side: str) -> Flavour:
+    part = {f"noise.interval.{side}": _BOUNDARY, "validation.levels": "trained"}
+    return Flavour(
+        repo=f"terminusresearch/pixart-900m-1024-ft-v0.7-stage{number}",
+        licence="CreativeML Open RAIL-M",
+        defaults=_CALM | part,
+    )
+
 
 FACTS = FamilyFacts(
     key="pixart",
@@ -38,6 +50,8 @@ FACTS = FamilyFacts(
             licence="CreativeML Open RAIL-M",
             defaults=_CALM,
         ),
+        "900M-1024-v0.7-stage1": _expert(1, "low"),
+        "900M-1024-v0.7-stage2": _expert(2, "high"),
         "600M-1024": Flavour(repo=_SIGMA, licence=_LICENCE, defaults=_CALM),
         # These two repositories hold the transformer alone; the rest is that of 1024 pixels.
         "600M-512": Flavour(
@@ -72,5 +86,5 @@ FACTS = FamilyFacts(
     default_targets="attention",
     lycoris_targets={"attention": ("Attention",), "attention+ffs": ("Attention", "FeedForward")},
     attention_kernels=False,
-    supports=frozenset({"max_tokens"}),
+    supports=frozenset({"max_tokens", "experts"}),
 )

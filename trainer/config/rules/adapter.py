@@ -57,6 +57,22 @@ def preset_or_targets(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
         )
 
 
+def layouts_are_loaded(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if "formats" not in config.adapter.model_fields_set:
+        return
+    formats = config.adapter.formats or []
+    for layout in sorted(set(formats) - {"lycoris", *facts.layouts}):
+        rest = [f for f in formats if f != layout]
+        yield Problem(
+            code="CFG224",
+            key="adapter.formats",
+            idle=True,
+            message=f"no file is written for {layout}, which does not load {facts.display_name}",
+            fix=f"{' and '.join(facts.layouts)} can be written",
+            patch={"adapter.formats": rest or None},
+        )
+
+
 def scale_is_sane(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     alpha = config.adapter.alpha
     if alpha is not None and config.model.mode == "adapter" and alpha / config.adapter.rank > 8:
@@ -134,6 +150,7 @@ RULES = (
     adapter_only_in_adapter_mode,
     preset_known,
     preset_or_targets,
+    layouts_are_loaded,
     scale_is_sane,
     rank_is_sane,
     formats_unique,

@@ -19,7 +19,9 @@ from trainer.config.rules import (
     cascade,
     conditioning,
     data,
+    experts,
     geometry,
+    interval,
     kinds,
     length,
     media,
@@ -55,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     *memory.RULES,
     *speed.RULES,
     *noise.RULES,
+    *interval.RULES,
     *data.RULES,
     *kinds.RULES,
     *geometry.RULES,
@@ -67,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     *batches.RULES,
     *validation.RULES,
     *beside.RULES,
+    *experts.RULES,
 )
 
 

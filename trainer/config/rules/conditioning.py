@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trainer.catalog.facts import FamilyFacts
+from trainer.catalog.facts import FamilyFacts, Flavour
 from trainer.catalog.generators import GENERATORS, MASK_OPTIONS, Option, expected, wrong_value
 from trainer.config.rules.problem import Problem
 from trainer.config.schema.data import ConditioningConfig, DatasetConfig
@@ -158,17 +158,43 @@ def generator_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if "conditioning" in facts.supports:
+    flavour = _flavour(config, facts)
+    own = None if flavour is None else flavour.conditioning
+    if own or (own is None and "conditioning" in facts.supports):
         return
+    name = facts.display_name if own is None else f"{facts.display_name} {config.model.flavour}"
     for key, dataset, entry in entries(config):
         if made_into(config, entry) == "conditioning":
             yield Problem(
                 code="CFG118",
                 key=f"{key}.{'generate' if entry.generate else 'dataset'}",
-                message=f"{facts.display_name} does not look at conditioning pictures, so the "
-                f"partners of {dataset.id} would be encoded for nothing",
+                message=f"{name} does not look at conditioning pictures, so the partners of "
+                f"{dataset.id} would be encoded for nothing",
                 fix="remove the entry; masks are possible with every family",
             )
+
+
+def partners_needed(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    flavour = _flavour(config, facts)
+    if flavour is None or not flavour.conditioning:
+        return
+    has = {d.id for _, d, e in entries(config) if made_into(config, e) == "conditioning"}
+    for number, dataset in enumerate(config.data.datasets):
+        if dataset.enabled and dataset.role not in PARTNERS and dataset.id not in has:
+            yield Problem(
+                code="CFG223",
+                key=f"data.datasets[{number}].conditioning",
+                message=f"{facts.display_name} {config.model.flavour} looks at a picture beside "
+                f"each sample, and {dataset.id} has none",
+                why="it cannot be called without",
+                fix='add conditioning = [{generate = "low_resolution", …}], or name a dataset of '
+                "such pictures",
+            )
+
+
+def _flavour(config: JobConfig, facts: FamilyFacts) -> Flavour | None:
+    """The flavour where it is known; a model of the user's own may be any."""
+    return facts.flavours.get(config.model.flavour or "")
 
 
 def settings_act(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
@@ -237,6 +263,7 @@ RULES = (
     options_given,
     generator_fits,
     family_looks_at_it,
+    partners_needed,
     settings_act,
     partners_used,
 )

@@ -49,7 +49,7 @@ def folders_exist(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def resolution_big_enough(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    step = facts.whole_pixels
+    step = facts.size_multiple
     smallest = ceil(4 * facts.spatial_factor / step) * step
     for key, text in resolutions(config):
         if parse_resolution(text).square < smallest:

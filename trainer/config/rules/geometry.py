@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trainer.catalog.facts import FamilyFacts, Packing
+from trainer.catalog.facts import FamilyFacts
 from trainer.config.rules.kinds import PARTNERS
 from trainer.config.rules.problem import Problem
 from trainer.config.rules.uses import Use, crop_uses, idle_keys, unread
@@ -153,7 +153,7 @@ def aspect_limits_leave_some(config: JobConfig, facts: FamilyFacts) -> Iterator[
 
 
 def align_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    needed = facts.whole_pixels * (2 if facts.packing is Packing.TWO_BY_TWO else 1)
+    needed = facts.size_multiple
     align = config.data.align
     if align is not None and align % needed:
         near = max(needed, round(align / needed) * needed)
@@ -161,7 +161,7 @@ def align_fits_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
             code="CFG147",
             key="data.align",
             message=f"{facts.display_name} needs multiples of {needed} pixels, not of {align}",
-            why="its latents are whole numbers of pixels",
+            why="the grid that it works on has cells of that size",
             fix=f"use {near}, or remove data.align",
             patch={"data.align": near},
         )

@@ -106,7 +106,7 @@ def text_length_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
             key="model.max_tokens",
             idle=True,
             message=f"{facts.display_name} has a fixed text length",
-            why=f"its text is {usual} tokens long",
+            why=f"it reads {usual} tokens",
             fix="remove model.max_tokens",
             patch={"model.max_tokens": None},
         )
@@ -142,6 +142,28 @@ def vae_survives_fp16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
             message=f"the usual {facts.display_name} autoencoder overflows in fp16",
             why="pictures become black or NaN",
             fix='use "fp32", or an fp16-safe autoencoder',
+        )
+
+
+def autoencoder_is_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.vae_class is not None:
+        return
+    given = config.model.components.vae.model_fields_set
+    keys = [f"model.components.vae.{name}" for name in sorted(given)]
+    if config.eval.style_reference is not None:
+        keys.append("eval.style_reference")  # measured with features of the autoencoder
+    if config.cache.latents is not None:
+        keys.append("cache.latents")  # pixels have no spread
+    if config.compute.offload.vae:
+        keys.append("compute.offload.vae")
+    for key in keys:
+        yield Problem(
+            code="CFG229",
+            key=key,
+            idle=True,
+            message=f"{facts.display_name} works on pixels and has no autoencoder",
+            fix=f"remove {key}",
+            patch={key: None},
         )
 
 
@@ -209,17 +231,20 @@ def hub_keys_on_hub(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 def size_suits_checkpoint(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if not is_published(config, facts):
         return
+    flavour = facts.flavours.get(config.model.flavour or "")
+    own = flavour.defaults.get("data.defaults.resolution") if flavour else None
+    usual = round(parse_resolution(own).square) if own else facts.default_resolution
     for key, text in resolutions(config):
         edge = parse_resolution(text).square
-        if not facts.default_resolution / 3 <= edge <= facts.default_resolution * 2.5:
+        if not usual / 3 <= edge <= usual * 2.5:
             yield Problem(
                 code="CFG024",
                 key=key,
                 level="warn",
-                message=f"{text} is far from the {facts.default_resolution} pixels that "
-                f"{facts.display_name} was trained at",
+                message=f"{text} is far from the {usual} pixels that {facts.display_name} was "
+                "trained at",
                 why="far from its training size a model repeats or blurs what it draws",
-                fix=f'use about "{facts.default_resolution}px2"',
+                fix=f'use about "{usual}px2"',
             )
 
 
@@ -231,6 +256,7 @@ RULES = (
     text_length_fits,
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
+    autoencoder_is_there,
     full_training_is_large,
     weights_can_be_found,
     hub_keys_on_hub,

@@ -12,7 +12,7 @@ from trainer.config.schema.root import JobConfig
 def flow_keys_on_flow(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if facts.prediction is Prediction.FLOW:
         return
-    for key in sorted(config.noise.model_fields_set):
+    for key in sorted(config.noise.model_fields_set - {"interval"}):
         yield Problem(
             code="CFG070",
             key=f"noise.{key}",

@@ -20,8 +20,20 @@ class BetaConfig(Section):
     """Second shape parameter; larger draws less noise."""
 
 
+class IntervalConfig(Section):
+    """The part of the noise levels that is trained, for experts that share them; shares of the
+    schedule, 0 clean and 1 noise."""
+
+    low: float = Field(default=0.0, ge=0.0, lt=1.0, json_schema_extra=_RESULT)
+    """Least noise level."""
+    high: float = Field(default=1.0, gt=0.0, le=1.0, json_schema_extra=_RESULT)
+    """Greatest noise level; default: by flavour, else all."""
+    fit: Literal["reject", "rescale"] = Field(default="reject", json_schema_extra=_RESULT)
+    """Keep of the density what lies inside, or squeeze all of it into the interval (flow only)."""
+
+
 class NoiseConfig(Section):
-    """Density of noise levels (flow families)."""
+    """Noise levels that are trained, and their density (of flow families)."""
 
     sampling: Literal["sigmoid", "uniform", "beta"] | None = Field(
         default=None, json_schema_extra=_RESULT
@@ -33,3 +45,5 @@ class NoiseConfig(Section):
     """Spread of the sigmoid density."""
     beta: BetaConfig = Field(default_factory=BetaConfig)
     """Parameters of the beta density."""
+    interval: IntervalConfig = Field(default_factory=IntervalConfig)
+    """Part of the noise levels that is trained; of any family."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Literal
 
 from pydantic import Field
 
@@ -53,6 +54,15 @@ class ValidationConfig(Section):
     """What to draw."""
     inputs: list[ValidationInput] = Field(default_factory=list, json_schema_extra=_TIME)
     """Pictures to edit; only for families that look at conditioning pictures."""
+    levels: Literal["all", "trained"] = Field(default="all", json_schema_extra=_TIME)
+    """Noise levels that the trained model draws: all, or only those of noise.interval, as an expert
+    of a part does; default: by flavour."""
+    other_model: str | None = Field(
+        default=None, json_schema_extra=changes("memory", "time", path="model")
+    )
+    """Folder or hub id of the expert that draws the other noise levels. Without one, a picture
+    begins from a sample of the data where its noise levels are skipped, and ends in what the model
+    foresees where its last ones are."""
     negative: str = ""
     """What guidance steers away from."""
     steps: int = Field(default=20, ge=1, le=1000, json_schema_extra=_TIME)

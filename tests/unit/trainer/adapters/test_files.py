@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from tests.support.adapters import output, pipeline_output, trained
 from tests.support.families import (
+    IN_COMFYUI,
     KINDS,
     tiny_config,
     tiny_family,
@@ -35,7 +36,7 @@ def test_diffusers_file_acts_the_same_in_the_pipeline(kind, alpha, tiny_model, t
 
 
 @pytest.mark.parametrize("alpha", [4.0, 1.0])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", IN_COMFYUI)
 def test_comfyui_file_acts_the_same(kind, alpha, tiny_model, tmp_path):
     """The ComfyUI file keeps alpha too; diffusers' own converter reads it to the same output."""
     family, lora = trained(kind, tiny_model(kind), alpha=alpha)
@@ -86,7 +87,7 @@ def test_full_rank_folder_opens_as_the_component(kind, tiny_model, tmp_path):
     first.data.add_(1.0)
     saved = full.save(tmp_path, step=1)[0]
     assert saved.verified
-    cls = catalog.load(family.facts.denoiser_class.replace(".", ":", 1))
+    cls = catalog.load_class(family.facts.denoiser_class)
     opened = cls.from_pretrained(saved.path)
     pairs = zip(opened.parameters(), full.parameters().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

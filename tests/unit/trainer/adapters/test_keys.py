@@ -15,14 +15,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support.families import KINDS, kind_of, make_tiny, tiny_config, tiny_family
+from tests.support.families import (
+    IN_COMFYUI,
+    KINDS,
+    kind_of,
+    layouts_of,
+    make_tiny,
+    tiny_config,
+    tiny_family,
+)
 from trainer import catalog
 from trainer.adapters.build import build_trainable
 from trainer.adapters.io import read_adapter
 from trainer.adapters.layouts import detect
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "adapters"
-LAYOUTS = ("diffusers", "comfyui")
+FILES = [(kind, layout) for kind in KINDS for layout in layouts_of(kind)]
 
 
 def saved(kind: str, model: Path, folder: Path, preset: str):
@@ -41,8 +49,7 @@ def golden_lines(path: Path) -> list[str]:
 
 
 @pytest.mark.conformance("keys")
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "layout"), FILES)
 def test_golden_keys(kind, layout, tiny_model, tmp_path):
     """Every name and shape of a file is frozen: people's tools know them by these names."""
     files, _ = saved(kind, tiny_model(kind), tmp_path, kind_of(kind).widest)
@@ -51,7 +58,7 @@ def test_golden_keys(kind, layout, tiny_model, tmp_path):
 
 
 @pytest.mark.conformance("keys")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", IN_COMFYUI)
 def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     """Each trained module is one that ComfyUI maps, under the name by which it looks it up."""
     files, lora = saved(kind, tiny_model(kind), tmp_path, kind_of(kind).widest)

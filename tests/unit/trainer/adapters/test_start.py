@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tests.support.adapters import CAPTIONS, output, trained
 from tests.support.families import (
     KINDS,
+    layouts_of,
     random_latents,
     some_times,
     tiny_config,
@@ -52,15 +53,14 @@ def test_same_seed_same_start(tiny_model):
     assert not torch.equal(start(1), start(2))
 
 
-@pytest.mark.parametrize("name", ["pytorch_lora_weights", "{kind}-comfyui"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_start_from_an_adapter_file(kind, name, tiny_model, tmp_path):
-    """`adapter.init_from` takes either layout as the start."""
+@pytest.mark.parametrize(("kind", "layout"), [(k, f) for k in KINDS for f in layouts_of(k)])
+def test_start_from_an_adapter_file(kind, layout, tiny_model, tmp_path):
+    """`adapter.init_from` takes every layout as the start."""
     family, lora = trained(kind, tiny_model(kind))
     expected = output(family)
-    lora.save(tmp_path, step=5)
+    files = {file.layout: file.path for file in lora.save(tmp_path, step=5)}
     again = tiny_family(kind, tiny_model(kind), "text", "denoiser")
-    adapter = {"rank": 4, "init_from": str(tmp_path / f"{name.format(kind=kind)}.safetensors")}
+    adapter = {"rank": 4, "init_from": str(files[layout])}
     build_trainable(tiny_config(kind, tiny_model(kind), adapter=adapter), again, torch.float32)
     torch.testing.assert_close(output(again), expected)
 

@@ -53,6 +53,7 @@ def test_an_effect_is_one_of_four() -> None:
         "validation.adapters[].name",
         "validation.adapters[].strength",
         "validation.adapters[].together",
+        "model.options.deepfloyd.augment.validation",
         "debug.log_level",
     }
 

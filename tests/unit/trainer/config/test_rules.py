@@ -22,6 +22,14 @@ BF16 = "compute.precision.dtype = 'bf16'"
 DENOISER, DECODER = "model.components.denoiser.dtype", "model.options.stable_cascade.decoder"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
+REFINER = "model.family = 'sdxl'; model.flavour = 'refiner-1.0'"
+IF = "model.family = 'deepfloyd'"
+STAGE_2 = f"{IF}; model.flavour = 'ii-medium-450m'"
+PARTLY_MASKED = "{id='b', path='b', conditioning=[{dataset='m'}]}"
+SMALL = (
+    "data.datasets = [{id='a', path='a', conditioning=[{generate='low_resolution', "
+    "options={downscale_factor=4}}]}]"
+)
 V = "model.prediction_type = 'v_prediction'"
 BASE = {
     "model.family": "'flux'",
@@ -459,6 +467,79 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("data.defaults.video.frames = 9", f"data.defaults.video.frames = 9; {VIDEO}}}]"),
         ("data.defaults.audio.rate = 8000", f"data.defaults.audio.rate = 8000; {AUDIO}}}]"),
     ],
+    "CFG220": [
+        ("noise.interval = {low = 0.5, high = 0.5}", "noise.interval = {low = 0.4, high = 0.5}"),
+        (f"{XL}; noise.interval = {{low = 0.9, high = 0.2}}", f"{XL}; noise.interval.high = 0.2"),
+    ],
+    "CFG221": [
+        ("noise.interval.high = 0.2", "noise.interval = {high = 0.2, fit = 'rescale'}"),
+        ("noise.interval.low = 0.999", "noise.interval.low = 0.9"),
+        (
+            "noise.sampling = 'beta'; noise.shift = 1.0; noise.interval.high = 0.05",
+            "noise.sampling = 'beta'; noise.shift = 1.0; noise.interval.high = 0.1",
+        ),
+        (
+            "noise.sampling = 'uniform'; noise.shift = 'auto'; noise.interval.high = 0.02",
+            "noise.sampling = 'uniform'; noise.shift = 'auto'; noise.interval.high = 0.04",
+        ),
+    ],
+    "CFG224": [
+        (
+            "model.family = 'deepfloyd'; adapter.formats = ['diffusers', 'comfyui']",
+            "model.family = 'deepfloyd'; adapter.formats = ['diffusers']",
+        ),
+    ],
+    "CFG223": [
+        (f"{STAGE_2}; data.datasets = [{{id='a', path='a'}}]", f"{STAGE_2}; {SMALL}"),
+        (
+            f"{STAGE_2}; {SMALL[:-1]}, {PARTLY_MASKED}, {MASKS}]",
+            f"{STAGE_2}; {SMALL[:-1]}, {{id='b', path='b', enabled=false}}]",
+        ),
+    ],
+    "CFG225": [
+        (
+            "noise.interval.low = 0.5; validation.levels = 'trained'",
+            f"{XL}; noise.interval.low = 0.5; validation.levels = 'trained'",
+        )
+    ],
+    "CFG226": [
+        (
+            f"{XL}; validation.levels = 'trained'",
+            f"{XL}; noise.interval.low = 0.5; validation.levels = 'trained'",
+        ),
+        (
+            f"{XL}; validation.other_model = 'a'",
+            f"{REFINER}; validation.other_model = 'a'",
+        ),
+    ],
+    "CFG227": [
+        (
+            f"{REFINER}; validation.other_model = 'a'; noise.interval.low = 0.1",
+            f"{REFINER}; noise.interval.low = 0.1",
+        )
+    ],
+    "CFG228": [
+        (
+            f"{REFINER}; {PROMPT}; validation.steps = 4",
+            f"{REFINER}; {PROMPT}; validation.steps = 6",
+        )
+    ],
+    "CFG229": [
+        (f"{IF}; cache.latents = 'mean'", "cache.latents = 'mean'"),
+        (f"{IF}; compute.offload.vae = true", "compute.offload.vae = true"),
+        (f"{IF}; model.components.vae.path = 'a'", f"{XL}; model.components.vae.path = 'a'"),
+        (
+            f"{IF}; {PROMPT}; eval.style_reference = 'a'",
+            f"{XL}; {PROMPT}; eval.style_reference = 'a'",
+        ),
+    ],
+    "CFG222": [
+        (
+            f"{XL}; noise.interval = {{high = 0.2, fit = 'rescale'}}",
+            "noise.interval = {high = 0.6, fit = 'rescale'}",
+        ),
+        ("noise.interval.fit = 'rescale'", "noise.interval = {high = 0.6, fit = 'rescale'}"),
+    ],
     "CFG160": [
         (
             "data.datasets = [{id='a', path='a', kind='video'}]",
@@ -601,6 +682,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
 }
 CASES |= partner_cases.CASES | adapter_cases.CASES | memory_cases.CASES
+CASES["CFG118"].append((f"{IF}; {SMALL}", f"{STAGE_2}; {SMALL}"))
 for code, pairs in source_cases.CASES.items():
     CASES.setdefault(code, []).extend(pairs)
 FLAT = [(code, *pair) for code, pairs in CASES.items() for pair in pairs]

@@ -13,6 +13,7 @@ from tests.support.families import (
     KINDS,
     edge,
     random_latents,
+    some_sizes,
     some_times,
     tiny_config,
     tiny_family,
@@ -116,6 +117,29 @@ def test_sdxl_sizes_keep_their_last_bits_in_bf16(tiny_model):
             random_latents(family), some_times(family), Condition(text_of(family), sizes)
         )
     assert torch.equal(seen[0].view(2, 6).long(), sizes)
+
+
+def test_a_dropped_caption_keeps_its_sizes(tiny_model):
+    """The pipeline tells both passes of guidance the same sizes, so training without a caption
+    must know real sizes too, not zeros."""
+    family = tiny_family("sdxl", tiny_model("sdxl"), "text", "vae", "denoiser")
+    seen: list[torch.Tensor] = []
+    family.denoiser.add_time_proj.register_forward_pre_hook(lambda _, a: seen.append(a[0].clone()))
+    request = ImageRequest(
+        width=32, height=64, steps=1, guidance=5.0, generator=torch.Generator().manual_seed(0)
+    )
+    text, negative = family.encode_text(["a red apple", ""])
+    pipe = family.pipeline()
+    pipe.set_progress_bar_config(disable=True)
+    pipe(**family.pipeline_kwargs(text, negative, request))
+    without, with_text = seen[0].view(2, 6)
+    assert torch.equal(without, with_text)
+    assert without.tolist() == [64.0, 32.0, 0.0, 0.0, 64.0, 32.0]
+    seen.clear()
+    with torch.no_grad():
+        condition = told(family.collate_text([negative, text]))
+        family.forward(random_latents(family), some_times(family), condition)
+    assert torch.equal(seen[0].view(2, 6).long(), some_sizes())
 
 
 @pytest.fixture

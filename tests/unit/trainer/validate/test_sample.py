@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.families import KINDS, kind_of, tiny_config, tiny_family
+from tests.support.families import KINDS, edge, tiny_config, tiny_family
+from trainer.data.drawings import Drawing
 from trainer.runs.layout import RunDir
 from trainer.validate.sample import make_samples
 
@@ -36,8 +37,9 @@ def drawing(kind: str, path: Any) -> Any:
     family = tiny_family(kind, path, "text", "vae", "denoiser")
     texts = dict(zip((PROMPT, ""), family.encode_text([PROMPT, ""]), strict=True))
     family.unload("text")
-    size = 16 * kind_of(kind).factor
-    prepared = SimpleNamespace(sample_size=(size, size), prompt_embeds=texts)
+    size = edge(kind)
+    drawings = [Drawing(PROMPT, texts[PROMPT], texts[""])]
+    prepared = SimpleNamespace(sample_size=(size, size), drawings=drawings)
     quiet = {"autocast": nullcontext, "weights_for_use": nullcontext}
     return SimpleNamespace(config=config, family=family, prepared=prepared, **quiet)
 

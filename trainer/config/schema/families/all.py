@@ -5,17 +5,23 @@ from __future__ import annotations
 from pydantic import Field
 
 from trainer.config.schema.base import Section
+from trainer.config.schema.families.deepfloyd import DeepFloydOptions
 from trainer.config.schema.families.flux import FluxOptions
 from trainer.config.schema.families.hidream import HiDreamOptions
+from trainer.config.schema.families.sdxl import SdxlOptions
 from trainer.config.schema.families.stable_cascade import StableCascadeOptions
 
 
 class FamilyOptions(Section):
     """Options of single families."""
 
+    deepfloyd: DeepFloydOptions = Field(default_factory=DeepFloydOptions)
+    """DeepFloyd IF only."""
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
     hidream: HiDreamOptions = Field(default_factory=HiDreamOptions)
     """HiDream only."""
+    sdxl: SdxlOptions = Field(default_factory=SdxlOptions)
+    """SDXL only."""
     stable_cascade: StableCascadeOptions = Field(default_factory=StableCascadeOptions)
     """Stable Cascade only."""

@@ -123,6 +123,97 @@ CASES = [
         {"model.options.hidream.balance_weight": None},
         keys={"hidream_load_balancing_loss_weight": "ignored"},
     ),
+    # --- experts of a part of the noise levels
+    sdxl(
+        "expert of the last steps",
+        {"refiner_training": "true", "refiner_training_strength": "0.35"},
+        {"noise.interval.high": 0.35, "noise.interval.low": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "mapped"),
+    ),
+    sdxl(
+        "expert of the first steps",
+        {"refiner_training": True, "refiner_training_invert_schedule": True},
+        {"noise.interval.low": 0.2, "noise.interval.high": None},
+        keys={"refiner_training_invert_schedule": "mapped"},
+    ),
+    sdxl(
+        "no expert",
+        {"refiner_training": False, "refiner_training_strength": 0.35},
+        {"noise": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "ignored"),
+    ),
+    flux(
+        "experts of flow models",
+        {"refiner_training": True, "refiner_training_strength": 0.35},
+        {"noise.interval": None},
+        keys=dict.fromkeys(["refiner_training", "refiner_training_strength"], "ignored"),
+    ),
+    sdxl(
+        "an expert by the name of its weights",
+        {
+            "model_family": "pixart",
+            "pretrained_model_name_or_path": "me/my-stage1",
+            "refiner_training": False,
+        },
+        {"noise.interval.low": 0.2, "noise.interval.high": None},
+        keys={"refiner_training": "mapped"},
+    ),
+    sdxl(
+        "refiner",
+        {"model_flavour": "refiner-1.0"},
+        {"noise": None, "model.options.sdxl.aesthetic_score": 7.0},
+    ),
+    sdxl(
+        "refiner on all noise levels",
+        {
+            "model_flavour": "refiner-1.0",
+            "sdxl_refiner_uses_full_range": True,
+            "data_aesthetic_score": 6,
+        },
+        {"noise.interval.high": 1.0, "model.options.sdxl.aesthetic_score": 6.0},
+    ),
+    sdxl(
+        "a score without a refiner",
+        {"data_aesthetic_score": 6, "sdxl_refiner_uses_full_range": True},
+        {"noise": None, "model.options": None},
+        keys=dict.fromkeys(["data_aesthetic_score", "sdxl_refiner_uses_full_range"], "ignored"),
+    ),
+    sdxl(
+        "pictures of base and refiner",
+        {
+            "model_flavour": "refiner-1.0",
+            "validation_prompt": "a cat",
+            "sdxl_validation_pipeline_mode": "full-pipeline",
+            "sdxl_validation_stage1_model": "me/base",
+            "sdxl_validation_stage2_model": "me/refiner",
+        },
+        {"validation.levels": "trained", "validation.other_model": "me/base"},
+        keys={
+            "sdxl_validation_stage1_model": "mapped",
+            "sdxl_validation_stage2_model": "ignored",
+        },
+    ),
+    sdxl(
+        "pictures of both stages by default",
+        {
+            "model_family": "pixart",
+            "model_flavour": "900M-1024-v0.7-stage1",
+            "validation_prompt": "a cat",
+            "pixart_validation_pipeline_mode": "full-pipeline",
+        },
+        {"validation.other_model": "terminusresearch/pixart-900m-1024-ft-v0.7-stage2"},
+    ),
+    sdxl(
+        "pictures of one stage",
+        {"validation_prompt": "a cat", "sdxl_validation_pipeline_mode": "full-pipeline"},
+        {"validation.levels": None, "validation.other_model": None},
+        keys={"sdxl_validation_pipeline_mode": "ignored"},
+    ),
+    sdxl(
+        "loss weights of PixArt",
+        {"model_family": "pixart", "snr_gamma": 5.0},
+        {"loss.snr.gamma": 5.0},
+    ),
     # --- adapter
     flux(
         "rank and alpha",

@@ -16,12 +16,12 @@ FLOW = tuple(k for k in FAMILIES if family_facts(k).prediction is Prediction.FLO
 TRANSFORMER = tuple(k for k in FAMILIES if family_facts(k).denoiser_slot == "transformer")
 FLUX = ("flux",)
 FLUX_LIKE = ("flux", "chroma")
-UNET = ("sd1x", "sd2x", "sdxl")
+UNET = ("sd1x", "sd2x", "sdxl", "kolors", "deepfloyd")
+DISCRETE = (*UNET, "pixart")  # families with a discrete noise schedule
 _UI = "a setting of the web interface"
 _ENCODER = "text encoders come from model.path"
 _CONTROL = "control adapters are not trained here"
 _GROUNDING = "grounding is not trained here"
-_EXPERTS = "both ranges of noise levels are trained by one model here"
 
 JOB: dict[str, Rule] = {
     "output_dir": handled("simpletuner-results"),
@@ -54,7 +54,7 @@ MODEL: dict[str, Rule] = {
     "trust_remote_code": lacking("code of a repository is never run", False),
     "delete_model_after_load": lacking("downloaded weights are kept", False),
     "prediction_type": handled(),
-    "rescale_betas_zero_snr": handled(False, families=UNET),
+    "rescale_betas_zero_snr": handled(False, families=DISCRETE),
     "framerate": lacking("a default of video families; data.defaults.video.fps sets one"),
     "tokenizer_max_length": handled(),
     "t5_padding": lacking("padding of the text is left as it is", "unmodified", families=FLUX_LIKE),
@@ -64,9 +64,9 @@ MODEL: dict[str, Rule] = {
     "controlnet_custom_config": lacking(_CONTROL, gate="controlnet"),
     "max_grounding_entities": lacking(_GROUNDING, 0),
     "pretrained_grounding_model_name_or_path": lacking(_GROUNDING, gate="max_grounding_entities"),
-    "refiner_training": lacking(_EXPERTS, False),
-    "refiner_training_invert_schedule": lacking(_EXPERTS, False, gate="refiner_training"),
-    "refiner_training_strength": lacking(_EXPERTS, gate="refiner_training"),
+    "refiner_training": handled(False),
+    "refiner_training_invert_schedule": handled(False),
+    "refiner_training_strength": handled(0.2),
 }
 
 
@@ -88,8 +88,8 @@ FAMILY: dict[str, Rule] = {
     "flux_guidance_min": handled(0.0, families=FLUX),
     "flux_guidance_max": handled(4.0, families=FLUX),
     "fuse_qkv_projections": dropped("a matter of speed; the result is the same"),
-    "sdxl_refiner_uses_full_range": lacking(_EXPERTS, False, families=("sdxl",)),
-    "data_aesthetic_score": lacking("an input of the SDXL refiner only", gate="refiner_training"),
+    "sdxl_refiner_uses_full_range": handled(False, families=("sdxl",)),
+    "data_aesthetic_score": handled(7.0, families=("sdxl",)),
     **_of("ace_step", "acestep_lora_target", "lyrics_embedder_train", "lyrics_embedder_optimizer"),
     **_of("ace_step", "lyrics_embedder_lr", "lyrics_embedder_lr_scheduler"),
     **_of("cosmos3", "cosmos3_reasoner_component", "cosmos3_generator_component"),

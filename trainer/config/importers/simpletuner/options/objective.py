@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.config.importers.simpletuner.options.model import FLOW, UNET
+from trainer.config.importers.simpletuner.options.model import DISCRETE, FLOW
 from trainer.config.importers.simpletuner.options.rule import Rule, dropped, handled, lacking
 
 _BIAS = "all times are drawn alike here"
@@ -29,8 +29,8 @@ NOISE: dict[str, Rule] = {
     ),
     "mixflow_enabled": lacking("MixFlow is not trained here", False, families=FLOW),
     "mixflow_gamma": lacking("MixFlow is not trained here", gate="mixflow_enabled"),
-    "disable_segmented_timestep_sampling": handled(False, families=UNET),
-    "timestep_bias_strategy": lacking(_BIAS, "none", families=UNET),
+    "disable_segmented_timestep_sampling": handled(False, families=DISCRETE),
+    "timestep_bias_strategy": lacking(_BIAS, "none", families=DISCRETE),
     "timestep_bias_begin": lacking(_BIAS, gate="timestep_bias_strategy"),
     "timestep_bias_end": lacking(_BIAS, gate="timestep_bias_strategy"),
     "timestep_bias_multiplier": lacking(_BIAS, 1.0, gate="timestep_bias_strategy"),
@@ -39,12 +39,12 @@ NOISE: dict[str, Rule] = {
     "inference_scheduler_timestep_spacing": lacking(
         "pictures are drawn with the spacing of the model's own scheduler", "trailing"
     ),
-    "offset_noise": lacking(_OFFSET, False, families=UNET),
+    "offset_noise": lacking(_OFFSET, False, families=DISCRETE),
     "noise_offset": lacking(_OFFSET, 0.0, gate="offset_noise"),
     "noise_offset_probability": lacking(_OFFSET, gate="offset_noise"),
     "input_perturbation": lacking(_PERTURBED, 0.0),
     "input_perturbation_steps": lacking(_PERTURBED, gate="input_perturbation"),
-    "diff2flow_enabled": lacking("Diff2Flow is not trained here", False, families=UNET),
+    "diff2flow_enabled": lacking("Diff2Flow is not trained here", False, families=DISCRETE),
     "diff2flow_loss": lacking("Diff2Flow is not trained here", False, gate="diff2flow_enabled"),
     "scheduled_sampling_max_step_offset": lacking(_ROLLOUT, 0),
     **{
@@ -61,8 +61,8 @@ LOSS: dict[str, Rule] = {
     "loss_type": handled("l2"),
     "huber_schedule": handled("snr"),
     "huber_c": handled(0.1),
-    "snr_gamma": handled(families=UNET),
-    "snr_weight": lacking("the loss has no global factor", 1.0, families=UNET),
+    "snr_gamma": handled(families=DISCRETE),
+    "snr_weight": lacking("the loss has no global factor", 1.0, families=DISCRETE),
     "use_soft_min_snr": dropped(_NEVER_READ),
     "soft_min_snr_sigma_data": dropped(_NEVER_READ),
     "masked_loss_probability": handled(1.0),

@@ -114,9 +114,7 @@ _STAGES = (
     *("deepfloyd_validation_stage2_guidance", "deepfloyd_validation_stage3_guidance"),
     *("deepfloyd_validation_stage3_noise_level", "ltx2_validation_pipeline_mode"),
     *("ltx2_validation_spatial_upsampler_model", "ltx2_validation_spatial_upsampler_filename"),
-    *("ltx2_validation_audio_guidance", "pixart_validation_pipeline_mode"),
-    *("pixart_validation_stage1_model", "pixart_validation_stage2_model"),
-    *("wan_validation_load_other_stage",),
+    *("ltx2_validation_audio_guidance", "wan_validation_load_other_stage"),
 )
 _FAMILY_OF = {"ltx2": "ltxvideo2"}
 
@@ -188,9 +186,15 @@ VALIDATION: dict[str, Rule] = {
     "validation_ltx2_video_conditioning": lacking(
         "an option of ltxvideo2", families=("ltxvideo2",)
     ),
-    "sdxl_validation_pipeline_mode": lacking(_PICTURES, "trained-stage", families=("sdxl",)),
-    "sdxl_validation_stage1_model": lacking(_PICTURES, families=("sdxl",)),
-    "sdxl_validation_stage2_model": lacking(_PICTURES, families=("sdxl",)),
+    **{
+        f"{family}_validation_{name}": handled(default, families=(family,))
+        for family in ("pixart", "sdxl")
+        for name, default in (
+            ("pipeline_mode", "trained-stage"),
+            ("stage1_model", None),
+            ("stage2_model", None),
+        )
+    },
 }
 
 EVALUATION: dict[str, Rule] = {

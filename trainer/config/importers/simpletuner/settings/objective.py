@@ -17,9 +17,45 @@ def noise(t: Translation) -> None:
             "times of a batch are spread evenly there and drawn one by one here; equal on average"
         )
         t.source.approximated("disable_segmented_timestep_sampling", "noise", note)
+    _interval(t)
+    _refiner(t)
     if t.is_flow:
         _density(t)
         _shift(t)
+
+
+def _refiner(t: Translation) -> None:
+    """SDXL's refiner is trained on its own part and told a score, unless asked otherwise."""
+    if t.family != "sdxl":
+        return
+    whole, score = "sdxl_refiner_uses_full_range", "data_aesthetic_score"
+    if not str(t.draft.get("model.flavour")).startswith("refiner"):
+        t.ignore([whole, score], "it acts on the refiner only")
+        return
+    if t.read(whole, "bool") and t.draft.get("noise.interval") is None:
+        t.put(whole, "noise.interval.high", 1.0)
+    t.ignore([whole], "the refiner is trained on the last fifth, here as there")
+    t.put(score, "model.options.sdxl.aesthetic_score", float(t.read(score, "float")))
+
+
+def _interval(t: Translation) -> None:
+    """One of two experts; PixArt's tell which they are by the name of their weights there."""
+    names = ("refiner_training", "refiner_training_strength", "refiner_training_invert_schedule")
+    weights = str(t.draft.get("model.path") or t.draft.get("model.flavour") or "").lower()
+    stage = next((n for n in (1, 2) if t.family == "pixart" and f"stage{n}" in weights), None)
+    if t.is_flow:
+        t.ignore(names, "it acts on discrete schedules only")
+    elif stage is None and not t.read("refiner_training", "bool"):
+        t.ignore(names, "it is off, as it is here")
+    else:
+        inverted = t.read("refiner_training_invert_schedule", "bool")
+        first = inverted if stage is None else stage == 1
+        strength = t.read("refiner_training_strength", "float")
+        bound = "noise.interval.low" if first else "noise.interval.high"
+        t.put("refiner_training_strength", bound, float(strength))
+        for name in names[::2]:
+            if t.given(name):
+                t.source.mapped(name, bound, "which side of the boundary is trained")
 
 
 def _density(t: Translation) -> None:

@@ -17,6 +17,10 @@ _NUMBERS: dict[str, tuple[str, Kind]] = {
     "validation_guidance": ("validation.guidance", "float"),
     "validation_seed": ("validation.seed", "int"),
 }
+OTHERS = {  # what SimpleTuner takes for the first and the second expert
+    "pixart": tuple(f"terminusresearch/pixart-900m-1024-ft-v0.7-stage{n}" for n in (1, 2)),
+    "sdxl": tuple(f"stabilityai/stable-diffusion-xl-{n}-1.0" for n in ("base", "refiner")),
+}
 _ALL = [name for name, rule in VALIDATION.items() if rule.how == "handled"]
 
 
@@ -40,6 +44,7 @@ def validation(t: Translation) -> None:
     if t.given("validation_resolution"):
         _resolution(t)
     drawn_with(t)
+    _experts(t)
     note = "an empty prompt is not drawn beside the others"
     t.ignore(["validation_disable_unconditional"], note)
 
@@ -68,6 +73,34 @@ def _prompts(t: Translation) -> list[str]:
         t.draft.set("validation.prompts", found)
         t.source.mapped("validation_prompt", "validation.prompts")
     return found
+
+
+def _experts(t: Translation) -> None:
+    """Pictures of two experts: the trained one, and the fixed one of the other noise levels."""
+    if t.family not in OTHERS:
+        return
+    first, second = (f"{t.family}_validation_stage{n}_model" for n in (1, 2))
+    mode = f"{t.family}_validation_pipeline_mode"
+    trained = expert_of(t)
+    if trained is None or t.read(mode, "text") != "full-pipeline":
+        t.ignore([mode, first, second], "pictures are drawn by the trained model alone")
+        return
+    name, other = (second, first) if trained == "first" else (first, second)
+    t.put(mode, "validation.levels", "trained")
+    path = t.read(name, "text") or OTHERS[t.family][name == second]
+    t.put(name, "validation.other_model", t.places.model(path))
+    t.ignore([other], "the trained model draws this part")
+
+
+def expert_of(t: Translation) -> str | None:
+    """Which of two experts is trained: first (from noise on), second (to the picture), or none."""
+    flavour = t.facts.flavours.get(t.draft.get("model.flavour") or "") if t.facts else None
+    defaults = flavour.defaults if flavour else {}
+    for side, name in (("low", "first"), ("high", "second")):
+        key = f"noise.interval.{side}"
+        if t.draft.get(key) is not None or key in defaults:
+            return name
+    return None
 
 
 def _start(t: Translation) -> None:
