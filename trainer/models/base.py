@@ -61,6 +61,7 @@ class Family(ABC):
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
         self.image_processor: Any = None
+        self.picture_processor: Any = None  # of a text encoder that sees pictures
         self.source = Source.of(model, self.facts)
 
     # --- loading ---------------------------------------------------------------------------
@@ -73,6 +74,8 @@ class Family(ABC):
                     self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
                     encoder = load.text_encoder(self.source, fact, self.dtype)
                     self.modules[fact.slot] = self._frozen(encoder)
+            if self.sees_pictures and self.picture_processor is None:
+                self.picture_processor = load.picture_processor(self.source)
         elif which == "image":
             fact = self.facts.image_encoder
             if fact is not None and fact.slot not in self.modules:
@@ -210,7 +213,7 @@ class Family(ABC):
     @property
     def sees_pictures(self) -> bool:
         """Whether the text of a sample depends on the pictures that it is made from."""
-        return self.facts.flavours[self.model.flavour or self.facts.default_flavour].edits
+        return self.source.flavour.edits
 
     def encode_seen(
         self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
