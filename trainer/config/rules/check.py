@@ -18,6 +18,7 @@ from trainer.config.rules import (
     cascade,
     conditioning,
     data,
+    editing,
     geometry,
     kinds,
     length,
@@ -57,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     *media.RULES,
     *sources.RULES,
     *conditioning.RULES,
+    *editing.RULES,
     *batches.RULES,
     *validation.RULES,
 )

@@ -32,6 +32,11 @@ def made_into(config: JobConfig, entry: ConditioningConfig) -> str | None:
     return role if role in PARTNERS else None
 
 
+def flavour_name(config: JobConfig, facts: FamilyFacts) -> str:
+    """The checkpoint in words."""
+    return f"{facts.display_name} {config.model.flavour or facts.default_flavour}"
+
+
 def one_origin(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, dataset, entry in entries(config):
         if (entry.dataset is None) == (entry.generate is None):
@@ -158,16 +163,23 @@ def generator_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if "conditioning" in facts.supports:
+    if facts.looks_at_pictures(config.model.flavour):
         return
+    own = "remove the entry; masks are possible with every family"
+    fix = (
+        f"train a flavour that edits ({', '.join(facts.editing)}), or {own}"
+        if facts.editing
+        else own
+    )
+    name = flavour_name(config, facts) if facts.editing else facts.display_name
     for key, dataset, entry in entries(config):
         if made_into(config, entry) == "conditioning":
             yield Problem(
                 code="CFG118",
                 key=f"{key}.{'generate' if entry.generate else 'dataset'}",
-                message=f"{facts.display_name} does not look at conditioning pictures, so the "
-                f"partners of {dataset.id} would be encoded for nothing",
-                fix="remove the entry; masks are possible with every family",
+                message=f"{name} does not look at conditioning pictures, so the partners of "
+                f"{dataset.id} would be encoded for nothing",
+                fix=fix,
             )
 
 
