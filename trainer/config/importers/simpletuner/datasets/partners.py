@@ -92,7 +92,9 @@ def masks(t: Translation, entries: list[Entry]) -> None:
 def has_own_size(entry: Entry) -> bool:
     """Whether a partner is not cut as its sample."""
     kind = entry.read("conditioning_type", "text", "controlnet")
-    return kind in ("controlnet", "reference_loose")
+    editing = entry.run.editing
+    laid_over = editing is not None and editing.cut_alike
+    return kind in ("controlnet", "reference_loose") and not laid_over
 
 
 def looked_at(entry: Entry) -> bool:
