@@ -78,6 +78,7 @@ def test_a_run_trains_and_edits_a_picture(name, tiny_edit, tmp_path):
     picture(100, 50, seed=77).save(tmp_path / "input.png")
     made = run(job(name, tiny_edit(name), tmp_path, "before"), tmp_path / "run")
     meta = read_json(made.samples_at(2) / "meta.json")
+    assert meta is not None
     assert [entry["prompt"] for entry in meta["images"]] == ["make it red"]
     drawn = Image.open(made.samples_at(2) / meta["images"][0]["file"])
     assert drawn.size == ((96, 32) if EDITS[name].family == "qwen_image" else (96, 48))

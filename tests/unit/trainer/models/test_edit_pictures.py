@@ -15,7 +15,7 @@ from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
 
 SEVERAL = ("edit-v2", "edit-v3")
-GENERATED = 4
+SEED = 4
 
 
 def condition(family: Any, *references: Tensor) -> Condition:
@@ -132,7 +132,7 @@ def request(**changes: Any) -> ImageRequest:
         "height": 64,
         "steps": 2,
         "guidance": 3.0,
-        "generator": torch.Generator().manual_seed(GENERATED),
+        "generator": torch.Generator().manual_seed(SEED),
         "output_type": "latent",
         "pictures": (picture(96, 64),),
     }
@@ -148,7 +148,7 @@ def whole_picture(name: str, path: Any, monkeypatch: Any, guidance: float) -> Te
         "prompt": "make it red",
         "negative_prompt": "blurry",
         "num_inference_steps": 2,
-        "generator": torch.Generator().manual_seed(GENERATED),
+        "generator": torch.Generator().manual_seed(SEED),
         "output_type": "latent",
         ("true_cfg_scale" if name.startswith("edit") else "guidance_scale"): guidance,
     }
@@ -194,9 +194,8 @@ def test_what_is_drawn_has_the_size_asked_for(name, tiny_edit):
     pipe = family.edit_pipeline()
     pipe.set_progress_bar_config(disable=True)
     seen: list[Any] = []
-    family.modules["vae"].encoder.register_forward_pre_hook(
-        lambda _, args: seen.append(args[0].shape[-2:])
-    )
+    vae: Any = family.modules["vae"]
+    vae.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-2:]))
     module = sys.modules[type(pipe).__module__]
     before = module.calculate_dimensions
     asked = request(guidance=1.0, steps=1, output_type="pil")
