@@ -234,6 +234,12 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG190": "Pictures to edit were given to a family that does not look at pictures.",
+    "CFG191": "A checkpoint that edits pictures is to be trained on samples that are made from "
+    "none.",
+    "CFG192": "A checkpoint that edits pictures is to draw from prompts alone.",
+    "CFG193": "Samples are made from more pictures than the checkpoint takes.",
+    "CFG194": "One of several pictures is to be drawn, although the text was read with all.",
+    "CFG195": "A picture is to have a size of its own, but the checkpoint lays it over the sample.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
     "CFG200": "Pictures are larger than the table of positions that the checkpoint has learned.",
     "CFG230": "Weights would be kept in a precision that the family does not bear.",

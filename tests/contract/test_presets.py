@@ -64,6 +64,25 @@ def test_a_preset_with_data_is_a_job(name: str, tmp_path: Path) -> None:
     assert resolved.config.model.family == name.split("/")[0]
 
 
+EDITING = [
+    (name, flavour)
+    for name in PRESETS
+    for flavour in catalog.family_facts(name.split("/")[0]).editing
+]
+
+
+@pytest.mark.parametrize(("name", "flavour"), EDITING)
+def test_a_preset_with_pairs_is_an_editing_job(name: str, flavour: str, tmp_path: Path) -> None:
+    """Nothing but the flavour and the two folders is needed, as the guide says."""
+    text = (
+        f'preset = "{name}"\nmodel.flavour = "{flavour}"\n'
+        '[[data.datasets]]\nid = "after"\npath = "."\nconditioning = [{dataset = "before"}]\n'
+        '[[data.datasets]]\nid = "before"\npath = "."\nrole = "conditioning"\n'
+    )
+    resolved = resolve(text, base_dir=tmp_path, env={})
+    assert at_or_above(resolved.findings, "warn") == []
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_name_tells_mode_and_memory(name: str) -> None:
     """`lora-24gb` is an adapter for 24 GB; title and notes are there."""

@@ -24,10 +24,10 @@ SPECIAL = (
 )
 
 
-def bare(pipeline_class: Any) -> Any:
-    """A pipeline without any part, to read its templates."""
+def bare(pipeline_class: Any, **parts: Any) -> Any:
+    """A pipeline without any other part, to read its templates."""
     names = [n for n in inspect.signature(pipeline_class.__init__).parameters if n != "self"]
-    return pipeline_class(**dict.fromkeys(names))
+    return pipeline_class(**dict.fromkeys(names) | parts)
 
 
 def qwen_tokenizer(*templates: str) -> Any:

@@ -37,6 +37,10 @@ class Flavour:
     gated: bool = False
     subfolder: str | None = None
     edits: bool = False  # made for pictures: its text encoder sees what a sample is made from
+    max_references: int | None = None  # of a sample; None: as many as there is memory for
+    cut_alike: bool = False  # the reference is laid over the noisy picture, so it has its size
+    pipeline_class: str | None = None  # dotted, where it is another than the family's
+    denoiser_config: dict[str, Any] = field(default_factory=dict)  # in place of the family's
     prediction: Prediction | None = None
     conditioning: bool | None = None  # needs a partner of each sample; None: as its family does
     defaults: dict[str, Any] = field(default_factory=dict)  # key path -> value
@@ -84,6 +88,8 @@ class FamilyFacts:
     vae_class: str | None  # None: the denoiser works on pixels
     text_encoders: tuple[TextEncoderFact, ...]
     image_encoder: ImageEncoderFact | None = None
+    processor_slot: str | None = None  # how the text encoder is shown pictures, where it sees any
+    processor_class: str = "transformers.Qwen2VLImageProcessor"
     token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
     pipeline_class: str
     flavours: dict[str, Flavour]
@@ -119,6 +125,18 @@ class FamilyFacts:
     quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality
     quant_refused: frozenset[str] = frozenset()  # levels that spoil it
     supports: frozenset[str] = frozenset()
+
+    def looks_at_pictures(self, flavour: str | None) -> bool:
+        """Whether samples may be made from pictures; None stands for the default flavour."""
+        chosen = self.flavours.get(flavour or self.default_flavour)
+        if chosen is not None and chosen.conditioning is not None:
+            return chosen.conditioning
+        return "conditioning" in self.supports or (chosen is not None and chosen.edits)
+
+    @property
+    def editing(self) -> tuple[str, ...]:
+        """Flavours that are made for pictures."""
+        return tuple(name for name, flavour in self.flavours.items() if flavour.edits)
 
     @property
     def whole_pixels(self) -> int:

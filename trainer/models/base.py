@@ -84,6 +84,7 @@ class Family(ABC):
         self.modules: dict[str, nn.Module] = {}
         self.tokenizers: dict[str, Any] = {}
         self.image_processor: Any = None
+        self.picture_processor: Any = None  # of a text encoder that sees pictures
         self.source = Source.of(model, self.facts)
         self._in_turn: InTurn | None = None
         self.swap: BlockSwap | None = None
@@ -94,6 +95,8 @@ class Family(ABC):
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
             self._load_text([f for f in self.source.text_encoders if f.slot not in self.modules])
+            if self.sees_pictures and self.picture_processor is None:
+                self.picture_processor = load.picture_processor(self.source)
         elif which == "image":
             fact = self.facts.image_encoder
             if fact is not None and fact.slot not in self.modules:
@@ -340,7 +343,7 @@ class Family(ABC):
     @property
     def sees_pictures(self) -> bool:
         """Whether the text of a sample depends on the pictures that it is made from."""
-        return self.facts.flavours[self.model.flavour or self.facts.default_flavour].edits
+        return self.source.flavour.edits
 
     def encode_seen(
         self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]

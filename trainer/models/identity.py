@@ -43,8 +43,7 @@ def _image_files(source: Source) -> Iterator[Path]:
     assert fact is not None, "the family has no image encoder"
     place = source.image_encoder(fact)
     yield from (place.folder / "config.json", *place.weights)
-    processor = source.folder(fact.processor_slot, weights=False)
-    yield from sorted(p for pattern in CONFIG_FILES for p in processor.glob(pattern))
+    yield from _configurations(source.folder(fact.processor_slot, weights=False))
 
 
 def _text_files(source: Source) -> Iterator[Path]:
@@ -57,8 +56,13 @@ def _text_files(source: Source) -> Iterator[Path]:
         else:
             place = source.text(fact)
             yield from (place.folder / "config.json", *place.weights)
-        tokenizer = source.tokenizer(fact)
-        yield from sorted(p for pattern in CONFIG_FILES for p in tokenizer.glob(pattern))
+        yield from _configurations(source.tokenizer(fact))
+    if source.flavour.edits:
+        yield from _configurations(source.processor())
+
+
+def _configurations(folder: Path) -> list[Path]:
+    return sorted(p for pattern in CONFIG_FILES for p in folder.glob(pattern))
 
 
 def fingerprint(file: Path, *, samples: int = 16, block: int = 1 << 16) -> bytes:

@@ -4,6 +4,10 @@ It cross-attends to the text of Qwen2.5-VL and is modulated by that of CLIP. Nei
 encoder nor the denoiser can be told of padding, so captions of different length in a batch stay
 apart and each sample is run with its own. Latents are scaled and not shifted, although the
 autoencoder's configuration has a shift.
+
+The models that edit have the picture as further channels beside the noisy one, and one that says
+that it is there. Their text encoder sees it behind the caption, at half its size. The reference is
+the mean of what the autoencoder says; the pipeline, which has no argument for that, draws it.
 """
 
 from __future__ import annotations
@@ -12,15 +16,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog.families.kandinsky5_image import FACTS
 from trainer.models.base import Family, ImageRequest, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, refined, scheduler
-from trainer.models.parts.qwen_vl import prefix_tokens
+from trainer.models.parts.qwen_processor import QwenProcessor
+from trainer.models.parts.qwen_vl import prefix_tokens, shortened
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
+UNBOUNDED = 1 << 20  # tokens: captions are cut before, the pipeline would cut the picture
 UNSCALED = (1.0, 1.0, 1.0)  # of positions, frames first; films have others
 
 
@@ -55,6 +62,27 @@ class Kandinsky5Image(Family):
             ]
         return entries
 
+    @torch.no_grad()
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[TextEntry]:
+        pipe = self._edit_pipeline(text=True)
+        tokenizer = self.tokenizers["tokenizer"]
+        # What the pipeline drops is left as it is: 54 tokens, of which the last five are the
+        # caption's first. Their states are in those of the tokens behind them.
+        entries: list[TextEntry] = []
+        for caption, seen in zip(captions, pictures, strict=True):
+            embeds, pooled, _ = pipe.encode_prompt(
+                shortened(tokenizer, caption, self.max_tokens),
+                image=list(seen),
+                device=self.device,
+                max_sequence_length=UNBOUNDED,
+            )
+            entries.append(
+                {"prompt_embeds": embeds[0].cpu(), "pooled_prompt_embeds": pooled[0].cpu()}
+            )
+        return entries
+
     def _groups(self, captions: Sequence[str], pipe: Any, limit: int) -> list[list[str]]:
         """Captions to encode together: beside one that is too long the pipeline would cut all."""
         texts = [pipe.prompt_template.format(caption) for caption in captions]
@@ -78,6 +106,8 @@ class Kandinsky5Image(Family):
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         text, pooled = condition.text, condition.text["pooled_prompt_embeds"]
+        if self.denoiser.config.visual_cond:
+            noisy = beside(noisy, condition.references)
         if "prompt_embeds" in text:
             return self._predict(noisy, time, text["prompt_embeds"], pooled)
         rows = [slice(n, n + 1) for n in range(len(noisy))]
@@ -118,16 +148,30 @@ class Kandinsky5Image(Family):
     def pipeline(self) -> Any:
         return self._pipeline(text=False)
 
+    def edit_pipeline(self) -> Any:
+        return self._edit_pipeline(text=False)
+
     def _pipeline(self, *, text: bool) -> Any:
-        return refined("Kandinsky5T2IPipeline", AnySize)(
-            transformer=None if text else self.denoiser,
-            vae=None if text else self.modules.get("vae"),
-            text_encoder=self.modules["text_encoder"] if text else None,
-            tokenizer=self.tokenizers["tokenizer"] if text else None,
-            text_encoder_2=self.modules["text_encoder_2"] if text else None,
-            tokenizer_2=self.tokenizers["tokenizer_2"] if text else None,
-            scheduler=scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
-        )
+        tokenizer = self.tokenizers["tokenizer"] if text else None
+        parts = self._parts(text=text)
+        return refined("Kandinsky5T2IPipeline", AnySize)(**parts, tokenizer=tokenizer)
+
+    def _edit_pipeline(self, *, text: bool) -> Any:
+        processor = None
+        if text:
+            processor = QwenProcessor(self.tokenizers["tokenizer"], self.picture_processor)
+        parts = self._parts(text=text)
+        return refined("Kandinsky5I2IPipeline", AnySize)(**parts, tokenizer=processor)
+
+    def _parts(self, *, text: bool) -> dict[str, Any]:
+        return {
+            "transformer": None if text else self.denoiser,
+            "vae": None if text else self.modules.get("vae"),
+            "text_encoder": self.modules["text_encoder"] if text else None,
+            "text_encoder_2": self.modules["text_encoder_2"] if text else None,
+            "tokenizer_2": self.tokenizers["tokenizer_2"] if text else None,
+            "scheduler": scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
+        }
 
     def pipeline_kwargs(
         self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
@@ -135,6 +179,8 @@ class Kandinsky5Image(Family):
         guided = request.guidance > 1 and negative is not None
         kwargs = self.request_kwargs(request) | self._given(text, "")
         kwargs["guidance_scale"] = request.guidance if guided else 1.0
+        if request.pictures:
+            kwargs["image"] = request.pictures[0]
         return kwargs | self._given(negative, "negative_") if guided and negative else kwargs
 
     def _given(self, entry: TextEntry, prefix: str) -> dict[str, Any]:
@@ -144,6 +190,13 @@ class Kandinsky5Image(Family):
             f"{prefix}prompt_embeds_clip": self.batched(entry, "pooled_prompt_embeds"),
             f"{prefix}prompt_cu_seqlens": torch.tensor([0, embeds.shape[1]]),
         }
+
+
+def beside(noisy: Tensor, references: Sequence[Tensor]) -> Tensor:
+    """The noisy picture, the one to be edited, and where that is known; [B, 2C + 1, h, w]."""
+    picture = references[0].to(noisy.dtype) if references else torch.zeros_like(noisy)
+    known = torch.full_like(noisy[:, :1], float(bool(references)))
+    return torch.cat([noisy, picture, known], 1)
 
 
 class AnySize:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -79,6 +80,13 @@ def image_processor(source: Source, fact: ImageEncoderFact) -> Any:
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 
 
+def picture_processor(source: Source) -> Any:
+    """What prepares pictures for a text encoder that sees them."""
+    cls = load_dotted(source.facts.processor_class.replace(".", ":", 1))
+    folder = source.processor()
+    return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
+
+
 def carried_text(source: Source) -> bool:
     """Whether `model.path` is one file that has text encoders inside, as merges have."""
     if not source.is_file:
@@ -145,7 +153,8 @@ def denoiser_config(source: Source) -> dict[str, Any]:
 
 
 def denoiser(source: Source, dtype: torch.dtype) -> nn.Module:
-    facts = source.facts
+    own = source.flavour.denoiser_config
+    facts = replace(source.facts, denoiser_config={**source.facts.denoiser_config, **own})
     place = source.component(facts.denoiser_slot, source.model.components.denoiser, "denoiser")
     return adaptable(component(place, facts.denoiser_class, dtype, facts.key, facts))
 

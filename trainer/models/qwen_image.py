@@ -3,6 +3,11 @@
 Its autoencoder is one for films that is given a single frame, and its latents are normalised by a
 mean and a deviation for each channel. Padding of the text is hidden from attention. Guidance is
 real classifier-free guidance.
+
+The edit checkpoints read each caption with the pictures that the sample is made from, and their
+denoiser sees those behind the noisy picture. The edit pipelines do not tell the text encoder which
+tokens are a picture, so that it counts their places in one row; texts are encoded by the pipelines
+here, and so alike.
 """
 
 from __future__ import annotations
@@ -11,15 +16,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog.families.qwen_image import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
-from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.parts.diffusers_classes import diffusers_class, refined, scheduler
+from trainer.models.parts.edit_sizes import MILLION, AsGiven, module_of, resized
 from trainer.models.parts.packing import pack, unpack
-from trainer.models.parts.qwen_vl import padding_mask, prefix_tokens, real_tokens
+from trainer.models.parts.qwen_processor import QwenProcessor
+from trainer.models.parts.qwen_vl import padding_mask, prefix_tokens, real_tokens, shortened
 
 
 class QwenImage(PackedFlow):
@@ -31,7 +39,8 @@ class QwenImage(PackedFlow):
 
     @property
     def traits(self) -> tuple[Any, ...]:
-        return (self.max_tokens,)
+        edits = self.source.flavour.pipeline_class  # each has a template of its own
+        return (self.max_tokens, edits) if edits else (self.max_tokens,)
 
     # --- text ------------------------------------------------------------------------------
 
@@ -45,6 +54,26 @@ class QwenImage(PackedFlow):
             list(captions), device=self.device, max_sequence_length=self.max_tokens
         )
         return [{"prompt_embeds": row} for row in real_tokens(embeds, mask)]
+
+    @torch.no_grad()
+    def encode_seen(
+        self, captions: Sequence[str], pictures: Sequence[Sequence[Image]]
+    ) -> list[TextEntry]:
+        pipe = self._edit_pipeline(text=True)
+        pipe.prompt_template_encode_start_idx = prefix_tokens(
+            pipe.tokenizer, pipe.prompt_template_encode
+        )
+        # those that take several pictures are shown them small
+        area = getattr(module_of(pipe), "CONDITION_IMAGE_SIZE", MILLION)
+        entries: list[TextEntry] = []
+        for caption, seen in zip(captions, pictures, strict=True):
+            embeds, _ = pipe.encode_prompt(
+                shortened(pipe.tokenizer, caption, self.max_tokens),
+                image=[resized(pipe, picture, area) for picture in seen],
+                device=self.device,
+            )
+            entries.append({"prompt_embeds": embeds[0].cpu()})
+        return entries
 
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
         mask = padding_mask(items, "prompt_embeds")
@@ -76,15 +105,17 @@ class QwenImage(PackedFlow):
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         batch, _, height, width = noisy.shape
         dtype = self.denoiser_dtype
+        pictures = [noisy, *condition.references]
+        shapes = [(1, picture.shape[2] // 2, picture.shape[3] // 2) for picture in pictures]
         out = self.denoiser(
-            hidden_states=pack(noisy.to(dtype)),
+            hidden_states=torch.cat([pack(picture.to(dtype)) for picture in pictures], 1),
             encoder_hidden_states=condition.text["prompt_embeds"].to(dtype),
             encoder_hidden_states_mask=condition.text.get("mask"),
             timestep=time,
-            img_shapes=[[(1, height // 2, width // 2)]] * batch,
+            img_shapes=[shapes] * batch,
             return_dict=False,
         )[0]
-        return unpack(out, height, width)
+        return unpack(out[:, : height * width // 4], height, width)
 
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         return {"prompt_embeds": (8, self.denoiser.config.joint_attention_dim)}
@@ -92,14 +123,29 @@ class QwenImage(PackedFlow):
     def pipeline(self) -> Any:
         return self._pipeline(text=False)
 
+    def edit_pipeline(self) -> Any:
+        return self._edit_pipeline(text=False)
+
     def _pipeline(self, *, text: bool) -> Any:
-        return diffusers_class("QwenImagePipeline")(
-            scheduler=scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
-            vae=None if text else self.modules.get("vae"),
-            text_encoder=self.modules["text_encoder"] if text else None,
-            tokenizer=self.tokenizers["tokenizer"] if text else None,
-            transformer=None if text else self.denoiser,
-        )
+        return diffusers_class("QwenImagePipeline")(**self._parts(text=text))
+
+    def _edit_pipeline(self, *, text: bool) -> Any:
+        name = self.source.flavour.pipeline_class
+        assert name is not None, "the checkpoint draws from text alone"
+        processor = None
+        if text:
+            processor = QwenProcessor(self.tokenizers["tokenizer"], self.picture_processor)
+        cls = refined(name.rpartition(".")[2], AsGiven)
+        return cls(**self._parts(text=text), processor=processor)
+
+    def _parts(self, *, text: bool) -> dict[str, Any]:
+        return {
+            "scheduler": scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
+            "vae": None if text else self.modules.get("vae"),
+            "text_encoder": self.modules["text_encoder"] if text else None,
+            "tokenizer": self.tokenizers["tokenizer"] if text else None,
+            "transformer": None if text else self.denoiser,
+        }
 
     def pipeline_kwargs(
         self, text: TextEntry, negative: TextEntry | None, request: ImageRequest
@@ -109,6 +155,9 @@ class QwenImage(PackedFlow):
             "true_cfg_scale": request.guidance if guided else 1.0,
             "max_sequence_length": self.max_tokens,  # else the pipeline cuts the text at 512
         }
+        if request.pictures:
+            one = self.source.flavour.max_references == 1
+            kwargs["image"] = request.pictures[0] if one else list(request.pictures)
         kwargs |= self._given(text, "")
         return kwargs | self._given(negative, "negative_") if guided and negative else kwargs
 

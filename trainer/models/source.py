@@ -15,7 +15,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from trainer.catalog.facts import FamilyFacts, ImageEncoderFact, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Flavour, ImageEncoderFact, TextEncoderFact
 from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
@@ -54,14 +54,17 @@ class Source:
         return Source(model, facts, model.path or flavour.repo)
 
     @property
+    def flavour(self) -> Flavour:
+        return self.facts.flavours[self.model.flavour or self.facts.default_flavour]
+
+    @property
     def is_file(self) -> bool:
         return Path(self.path).is_file()
 
     @property
     def repository(self) -> str:
         """Folder or hub id that has the parts which a single file lacks."""
-        flavour = self.facts.flavours[self.model.flavour or self.facts.default_flavour]
-        return flavour.repo if self.is_file else self.path
+        return self.flavour.repo if self.is_file else self.path
 
     def component(self, slot: str, config: ComponentConfig, name: str) -> Place:
         """Place of the denoiser or autoencoder; `name` is its key below `model.components`."""
@@ -86,6 +89,12 @@ class Source:
         slot = fact.tokenizer_slot
         path, where = self._text_home(fact, slot)
         return self.folder(slot, path, weights=False, where=where)
+
+    def processor(self) -> Path:
+        """Folder that says how the text encoder is shown pictures."""
+        slot = self.facts.processor_slot
+        assert slot is not None, "the family's text encoder sees no pictures"
+        return self.folder(slot, weights=False)
 
     def _text_home(self, fact: TextEncoderFact, slot: str) -> tuple[str | None, str]:
         """Another place than the repository, or None; and the key that chose it."""

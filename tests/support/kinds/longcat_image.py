@@ -15,7 +15,7 @@ from tests.support.tiny_qwen import bare, qwen_tokenizer, qwen_vl
 from trainer.models.condition import Condition
 
 
-def build() -> Any:
+def build(levels: int = 2) -> Any:
     from diffusers import (
         FlowMatchEulerDiscreteScheduler,
         LongCatImagePipeline,
@@ -37,7 +37,7 @@ def build() -> Any:
     quant = {"use_quant_conv": False, "use_post_quant_conv": False}
     return LongCatImagePipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae=vae(16, scaling_factor=0.3611, shift_factor=0.1159, **quant),
+        vae=vae(16, levels=levels, scaling_factor=0.3611, shift_factor=0.1159, **quant),
         text_encoder=qwen_vl(),
         tokenizer=qwen_tokenizer(template.prompt_template_encode_prefix),
         text_processor=None,  # type: ignore[arg-type]

@@ -6,13 +6,27 @@ _ATTENTION = ("to_query", "to_key", "to_value")
 _OUT = ("self_attention.out_layer", "cross_attention.out_layer")
 _FF = ("feed_forward.in_layer", "feed_forward.out_layer")
 
+
+def _edits(kind: str) -> Flavour:
+    """A model whose denoiser has more inputs: a picture, and where it is to be looked at."""
+    return Flavour(
+        repo=f"kandinskylab/Kandinsky-5.0-I2I-Lite-{kind}-Diffusers",
+        licence="MIT",
+        edits=True,
+        max_references=1,
+        cut_alike=True,
+        pipeline_class="diffusers.Kandinsky5I2IPipeline",
+        denoiser_config={"visual_cond": True},
+    )
+
+
 FACTS = FamilyFacts(
     key="kandinsky5_image",
     display_name="Kandinsky 5 Image",
     architecture="kandinsky-5-image",
     denoiser_slot="transformer",
     denoiser_class="diffusers.Kandinsky5Transformer3DModel",
-    denoiser_config={"visual_cond": False},  # models that look at a picture have more inputs
+    denoiser_config={"visual_cond": False},
     vae_class="diffusers.AutoencoderKL",
     text_encoders=(
         TextEncoderFact(
@@ -30,6 +44,7 @@ FACTS = FamilyFacts(
             max_tokens=77,
         ),
     ),
+    processor_slot="tokenizer",  # what lies there is both
     pipeline_class="diffusers.Kandinsky5T2IPipeline",
     flavours={
         "t2i-lite-sft": Flavour(
@@ -38,6 +53,8 @@ FACTS = FamilyFacts(
         "t2i-lite-pretrain": Flavour(
             repo="kandinskylab/Kandinsky-5.0-T2I-Lite-pretrain-Diffusers", licence="MIT"
         ),
+        "i2i-lite-sft": _edits("sft"),
+        "i2i-lite-pretrain": _edits("pretrain"),
     },
     default_flavour="t2i-lite-sft",
     prediction=Prediction.FLOW,

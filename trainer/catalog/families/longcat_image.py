@@ -24,11 +24,20 @@ FACTS = FamilyFacts(
             max_tokens=512,
         ),
     ),
+    processor_slot="text_processor",
     pipeline_class="diffusers.LongCatImagePipeline",
     flavours={
         "final": Flavour(repo="meituan-longcat/LongCat-Image", licence="Apache-2.0"),
         # from the middle of its training: less polished, and meant for fine-tuning
         "dev": Flavour(repo="meituan-longcat/LongCat-Image-Dev", licence="Apache-2.0"),
+        "edit": Flavour(
+            repo="meituan-longcat/LongCat-Image-Edit",
+            licence="Apache-2.0",
+            edits=True,
+            max_references=1,
+            pipeline_class="diffusers.LongCatImageEditPipeline",
+            defaults={"validation.guidance": 4.5},
+        ),
     },
     default_flavour="final",
     prediction=Prediction.FLOW,

@@ -32,6 +32,11 @@ def made_into(config: JobConfig, entry: ConditioningConfig) -> str | None:
     return role if role in PARTNERS else None
 
 
+def flavour_name(config: JobConfig, facts: FamilyFacts) -> str:
+    """The checkpoint in words."""
+    return f"{facts.display_name} {config.model.flavour or facts.default_flavour}"
+
+
 def one_origin(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, dataset, entry in entries(config):
         if (entry.dataset is None) == (entry.generate is None):
@@ -158,11 +163,15 @@ def generator_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    flavour = _flavour(config, facts)
-    own = None if flavour is None else flavour.conditioning
-    if own or (own is None and "conditioning" in facts.supports):
+    if facts.looks_at_pictures(config.model.flavour):
         return
-    name = facts.display_name if own is None else f"{facts.display_name} {config.model.flavour}"
+    own = "remove the entry; masks are possible with every family"
+    fix = (
+        f"train a flavour that edits ({', '.join(facts.editing)}), or {own}"
+        if facts.editing
+        else own
+    )
+    name = flavour_name(config, facts) if facts.editing else facts.display_name
     for key, dataset, entry in entries(config):
         if made_into(config, entry) == "conditioning":
             yield Problem(
@@ -170,7 +179,7 @@ def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Proble
                 key=f"{key}.{'generate' if entry.generate else 'dataset'}",
                 message=f"{name} does not look at conditioning pictures, so the partners of "
                 f"{dataset.id} would be encoded for nothing",
-                fix="remove the entry; masks are possible with every family",
+                fix=fix,
             )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from trainer.catalog.facts import FamilyFacts
+from trainer.config.rules.conditioning import flavour_name
 from trainer.config.rules.problem import Problem
 from trainer.config.rules.sources import place_of
 from trainer.config.schema.root import JobConfig
@@ -56,13 +57,15 @@ def prompts_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
 
 
 def inputs_are_looked_at(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.validation.inputs and "conditioning" not in facts.supports:
+    if config.validation.inputs and not facts.looks_at_pictures(config.model.flavour):
+        name, instead = facts.display_name, "a family that edits pictures"
+        if facts.editing:
+            name, instead = flavour_name(config, facts), f"a flavour: {', '.join(facts.editing)}"
         yield Problem(
             code="CFG190",
             key="validation.inputs",
-            message=f"{facts.display_name} does not look at pictures, so there is nothing to make "
-            "of these",
-            fix="remove them, or train a family that edits pictures",
+            message=f"{name} does not look at pictures, so there is nothing to make of these",
+            fix=f"remove them, or train {instead}",
         )
 
 

@@ -22,6 +22,12 @@ def prefix_tokens(tokenizer: Any, template: str) -> int:
     return len(tokenizer(before).input_ids)
 
 
+def shortened(tokenizer: Any, caption: str, limit: int) -> str:
+    """The caption in at most `limit` tokens. The edit pipelines cut none, or cut the picture."""
+    ids = tokenizer(caption).input_ids
+    return caption if len(ids) <= limit else tokenizer.decode(ids[:limit])
+
+
 def real_tokens(embeds: Tensor, mask: Tensor | None) -> list[Tensor]:
     """Rows [L, D] of a padded batch [B, L', D] without their padding, on CPU."""
     if mask is None:

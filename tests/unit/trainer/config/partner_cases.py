@@ -30,6 +30,17 @@ RANDOM = "{generate='random_masks'}"
 CANNY = jobs(with_("{generate='canny'}"))
 CONTROLLED = jobs(with_("{dataset='c'}"), "{id='c', path='b', role='conditioning'}")
 EDITS = "validation.inputs = [{path='x.png', prompt='brighter'}]"
+QWEN = "model.family = 'qwen_image'"
+V1, V2 = (f"{QWEN}; model.flavour = 'edit-v{n}'" for n in (1, 2))
+I2I = "model.family = 'kandinsky5_image'; model.flavour = 'i2i-lite-sft'"
+BEFORE = "{id='c', path='b', role='conditioning'}"
+OTHER = "{id='d', path='d', role='conditioning'}"
+OF_C, OF_D = "{dataset='c'}", "{dataset='d'}"
+EDITED = jobs(with_(OF_C), BEFORE)
+TWICE = jobs(with_(OF_C, OF_D), BEFORE, OTHER)
+LOOSE = jobs(with_("{dataset='c', match='loose'}"), BEFORE)
+HELD_OUT, IDLE = "{id='e', path='e', role='eval'}", "{id='e', path='e', enabled=false}"
+RANDOM_MIX = "data.conditioning_mix = 'random'"
 
 CASES: dict[str, list[tuple[str, str]]] = {
     "CFG110": [
@@ -86,8 +97,48 @@ CASES: dict[str, list[tuple[str, str]]] = {
         (f"{SD}; {CANNY}", f"{SD}; {jobs(with_(RANDOM))}"),
         (f"{SD}; {CANNY}", CANNY),
         (f"{SD}; {CONTROLLED}", CONTROLLED),
+        (f"{QWEN}; {EDITED}", f"{V1}; {EDITED}"),
     ],
-    "CFG190": [(f"{SD}; {EDITS}", EDITS)],
+    "CFG190": [
+        (f"{SD}; {EDITS}", EDITS),
+        (f"{QWEN}; {EDITS}", f"{V1}; {EDITED}; {EDITS}"),
+    ],
+    "CFG191": [
+        (V1, f"{V1}; {EDITED}"),
+        (f"{V1}; {jobs(with_(RANDOM))}", QWEN),
+        (
+            f"{V1}; {jobs(with_(OF_C), BEFORE, HELD_OUT)}",
+            f"{V1}; {jobs(with_(OF_C), BEFORE, IDLE)}",
+        ),
+    ],
+    "CFG192": [
+        (
+            f"{V1}; {EDITED}; validation.prompts = ['a cat']",
+            f"{V1}; {EDITED}; {EDITS}",
+        ),
+        (
+            f"{V1}; {EDITED}; validation.prompts = ['a cat']",
+            f"{V1}; {EDITED}; validation.prompts = ['a cat']; validation.enabled = false",
+        ),
+    ],
+    "CFG193": [
+        (f"{V1}; {TWICE}", f"{V2}; {TWICE}"),
+        (f"{V1}; {TWICE}", f"{V1}; {jobs(with_(OF_C, RANDOM), BEFORE)}"),
+    ],
+    "CFG194": [
+        (f"{V2}; {TWICE}; {RANDOM_MIX}", f"{V2}; {TWICE}"),
+        (f"{V2}; {TWICE}; {RANDOM_MIX}", f"{TWICE}; {RANDOM_MIX}"),
+    ],
+    "CFG195": [
+        (
+            f"{I2I}; {LOOSE}",
+            f"{I2I}; {EDITED}",
+        ),
+        (
+            f"{I2I}; {LOOSE}",
+            f"{V1}; {LOOSE}",
+        ),
+    ],
     "CFG119": [
         (
             jobs(with_(made("jpeg", quality_list="[10, 20]"))),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer import catalog
-from trainer.catalog.facts import FamilyFacts, Prediction
+from trainer.catalog.facts import FamilyFacts, Flavour, Prediction
 from trainer.config.importers import values
 from trainer.config.importers.draft import Draft, refused
 from trainer.config.importers.ledger import Ledger
@@ -38,6 +38,13 @@ class Translation:
     @property
     def facts(self) -> FamilyFacts | None:
         return catalog.family_facts(self.family) if self.family in catalog.FAMILIES else None
+
+    @property
+    def editing(self) -> Flavour | None:
+        """The checkpoint, if it is one that edits pictures."""
+        facts, name = self.facts, self.draft.get("model.flavour")
+        flavour = facts.flavours.get(name or facts.default_flavour) if facts else None
+        return flavour if flavour is not None and flavour.edits else None
 
     @property
     def is_flow(self) -> bool:

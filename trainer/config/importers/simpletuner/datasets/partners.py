@@ -64,7 +64,8 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
     """Why a partner would not be used; empty when it would."""
     facts = entry.run.facts
     role = partner.role if partner is not None else makes
-    if role == "conditioning" and facts and "conditioning" not in facts.supports:
+    flavour = entry.run.draft.get("model.flavour")
+    if role == "conditioning" and facts and not facts.looks_at_pictures(flavour):
         return f"{facts.display_name} does not look at conditioning pictures here"
     if partner is not None and entry.run.draft.get(f"{partner.path}.enabled") is False:
         return f"{partner.id} is disabled"
@@ -91,7 +92,9 @@ def masks(t: Translation, entries: list[Entry]) -> None:
 def has_own_size(entry: Entry) -> bool:
     """Whether a partner is not cut as its sample."""
     kind = entry.read("conditioning_type", "text", "controlnet")
-    return kind in ("controlnet", "reference_loose")
+    editing = entry.run.editing
+    laid_over = editing is not None and editing.cut_alike
+    return kind in ("controlnet", "reference_loose") and not laid_over
 
 
 def looked_at(entry: Entry) -> bool:

@@ -107,6 +107,10 @@ def mixing(t: Translation, entries: list[Entry]) -> None:
     partners = [t.draft.get(f"{e.path}.conditioning") or [] for e in entries]
     if max(map(len, partners), default=0) > 1:
         kind = t.read("conditioning_multidataset_sampling", "text")
-        t.put("conditioning_multidataset_sampling", "data.conditioning_mix", kind)
+        name, path = "conditioning_multidataset_sampling", "data.conditioning_mix"
+        if t.editing and kind == "random":
+            t.source.approximated(name, path, "all of them: the text is read with all pictures")
+        else:
+            t.put(name, path, kind)
     note = "no dataset has several partners"
     t.ignore(["conditioning_multidataset_sampling"], note)

@@ -69,6 +69,10 @@ def _prompts(t: Translation) -> list[str]:
             note = "prompts only; what else stands beside a prompt is left out"
             t.source.approximated("user_prompt_library", "validation.prompts", note)
         found += texts
+    if found and t.editing:
+        for name in ("validation_prompt", "user_prompt_library"):
+            t.source.unsupported(name, "each needs a picture to edit: validation.inputs")
+        return []
     if found:
         t.draft.set("validation.prompts", found)
         t.source.mapped("validation_prompt", "validation.prompts")
