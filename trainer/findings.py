@@ -233,6 +233,7 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    "CFG250": "ComfyUI itself has no model of the family whose adapter is written for it.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

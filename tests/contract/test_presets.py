@@ -32,6 +32,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "cosmos2": 1.96e9,
     "cosmos2 14b": 14.27e9,
     "hidream": 17.11e9,
+    "omnigen": 3.76e9,
 }
 
 

@@ -122,6 +122,29 @@ def byte_tokenizer(*special: str) -> Any:
     return tok
 
 
+def llama2_tokenizer() -> Any:
+    """Pieces with bytes to fall back on, spaces as marks."""
+    import json
+
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import LlamaTokenizer
+
+    special = ["<unk>", "<s>", "</s>"]
+    tok = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tok.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))],
+        show_progress=False,
+    )
+    tok.train_from_iterator(SENTENCES, trainer)
+    model = json.loads(tok.to_str())["model"]
+    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
+    built = LlamaTokenizer(vocab=model["vocab"], merges=merges)
+    built.pad_token = "</s>"
+    return built
+
+
 def llama3_tokenizer() -> Any:
     """As that of Llama 3: a begin, and no padding token of its own."""
     from tokenizers import processors

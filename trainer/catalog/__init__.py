@@ -17,6 +17,7 @@ FAMILIES: dict[str, str] = {
     "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
     "hidream": "trainer.models.hidream:HiDream",
+    "omnigen": "trainer.models.omnigen:OmniGen",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",

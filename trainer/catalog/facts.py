@@ -40,7 +40,7 @@ class TextEncoderFact:
     """One text encoder slot of the pipeline."""
 
     slot: str
-    model_class: str
+    model_class: str | None  # None: the denoiser reads token ids
     tokenizer_slot: str
     tokenizer_class: str
     max_tokens: int
@@ -86,6 +86,7 @@ class FamilyFacts:
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
+    in_comfyui: bool = True  # whether it has a model of this family
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ time is sigma with 1 = noise, the flow target is `eps - x0`, latents are normali
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -64,8 +64,9 @@ class Family(ABC):
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
             for fact in self.source.text_encoders:
-                if fact.slot not in self.modules:
+                if fact.tokenizer_slot not in self.tokenizers:
                     self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
+                if fact.model_class is not None and fact.slot not in self.modules:
                     encoder = load.text_encoder(self.source, fact, self.dtype)
                     self.modules[fact.slot] = self._frozen(encoder)
         elif which == "vae" and "vae" not in self.modules:
@@ -211,6 +212,10 @@ class Family(ABC):
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         """Shapes of a short text entry."""
 
+    def probe_entry(self, draw: Callable[[Sequence[int]], Tensor]) -> TextEntry:
+        """A collated text; `draw` gives random numbers of a shape, as a batch."""
+        return {key: draw(shape) for key, shape in self.probe_text().items()}
+
     @torch.no_grad()
     def probe(self) -> Tensor:
         """Prediction for one fixed small input: two states that act alike give the same."""
@@ -220,7 +225,7 @@ class Family(ABC):
             return torch.randn(1, *shape, generator=generator).to(self.device)
 
         noisy = draw(self.probe_latents())
-        text = {key: draw(shape) for key, shape in self.probe_text().items()}
+        text = self.probe_entry(draw)
         time = torch.tensor([0.5 if self.alphas_cumprod is None else 500], device=self.device)
         sizes = torch.tensor([[64, 64, 0, 0, 64, 64]], device=self.device)
         training = self.denoiser.training

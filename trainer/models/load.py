@@ -45,6 +45,7 @@ def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
 
 
 def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> nn.Module:
+    assert fact.model_class is not None, "a tokenizer alone has no encoder"
     cls = load_dotted(fact.model_class.replace(".", ":", 1))
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):

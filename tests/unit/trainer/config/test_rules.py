@@ -14,6 +14,7 @@ from trainer.findings import CODES, Finding
 
 SD2 = "model.family = 'sd2x'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
+OMNIGEN = "model.family = 'omnigen'"
 FULL = "model.mode = 'full'"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
@@ -119,6 +120,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "CFG038": [("adapter.dropout = 0.6", "adapter.dropout = 0.5")],
+    "CFG250": [(OMNIGEN, f"{OMNIGEN}; adapter.formats = ['diffusers']"), (OMNIGEN, FLUX)],
     "CFG040": [("-train.steps", "train.steps = 1")],
     "CFG041": [("train.epochs = 2", "-train.steps; train.epochs = 2")],
     "CFG042": [("schedule.warmup = 100", "schedule.warmup = 20")],

@@ -45,8 +45,7 @@ def draw(family: Any, text: Any, negative: Any, asked: ImageRequest) -> Any:
 
 def random_text(family: Any, count: int = 1) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    shapes = family.probe_text().items()
-    return {k: torch.randn(count, *shape, generator=generator) for k, shape in shapes}
+    return family.probe_entry(lambda shape: torch.randn(count, *shape, generator=generator))
 
 
 def latents(height: int, width: int) -> torch.Tensor:
