@@ -16,8 +16,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -67,11 +68,19 @@ def family_of(folder: Path) -> str:
     raise SystemExit(f"{folder}: no family has the pipeline {wanted}")
 
 
+def lines(path: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Options as lines of a job file."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from lines(f"{path}.{key}", value)
+        else:
+            yield f"{path}.{key} = {json.dumps(value)}"
+
+
 def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     """The product's own parts, prepared as a job would."""
     make_folder(work / "pictures", 8, sizes=((size, size),))
-    options = kind_of(family_name).model
-    extra = "\n".join(f"model.{key} = {json.dumps(value)}" for key, value in options.items())
+    extra = "\n".join(lines("model", kind_of(family_name).model))
     text = CONFIG.format(
         family=family_name, folder=folder, work=work, size=size, rank=RANK, extra=extra
     )

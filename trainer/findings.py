@@ -234,6 +234,7 @@ CODES: dict[str, str] = {
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
     "CFG250": "ComfyUI itself has no model of the family whose adapter is written for it.",
+    "CFG251": "A layer is to be taken of a text encoder that has fewer.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "cosmos2": "trainer.models.cosmos2:Cosmos2",
     "flux": "trainer.models.flux:Flux",
+    "flux2": "trainer.models.flux2:Flux2",
     "hidream": "trainer.models.hidream:HiDream",
     "omnigen": "trainer.models.omnigen:OmniGen",
     "pixart": "trainer.models.pixart:PixArt",

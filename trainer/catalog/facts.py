@@ -47,6 +47,7 @@ class TextEncoderFact:
     optional: bool = False  # a checkpoint may say that it has none
     repo: str | None = None  # where it lies when the checkpoint has no such folder
     place_option: str | None = None  # key below `model` by which a job names another place
+    pipeline: str | None = None  # only in checkpoints of this pipeline class
     states: int = 1  # hidden states that are kept of it
 
 
@@ -73,7 +74,7 @@ class FamilyFacts:
     spatial_factor: int
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
-    packing: Packing = Packing.NONE
+    packing: Packing = Packing.NONE  # latent pixels that make one token
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False
     pixel_multiple: int = 64

@@ -3,7 +3,7 @@
 It has no text encoder: its transformer reads the tokens of the prompt beside those of the picture.
 """
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Flavour, Packing, Prediction, TextEncoderFact
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _FF = ("gate_up_proj", "down_proj")
@@ -34,6 +34,7 @@ FACTS = FamilyFacts(
     prediction=Prediction.FLOW,
     latent_channels=4,
     spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
     vae_fp32=True,
     pixel_multiple=16,
     default_resolution=1024,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from trainer import catalog
 from trainer.config.importers.simpletuner import names
 from trainer.config.importers.simpletuner.translation import Translation
@@ -72,6 +74,8 @@ def model(t: Translation) -> None:
         _flux_guidance(t)
     if t.family == "hidream":
         _expert_balance(t)
+    if t.given("custom_text_encoder_intermediary_layers"):
+        _text_layers(t)
 
 
 def _weights(t: Translation) -> None:
@@ -142,6 +146,16 @@ def _components(t: Translation) -> None:
         t.source.ignored("vae_dtype", "the family's choice, there as here")
     else:
         t.carry("vae_dtype", "model.components.vae.dtype", "text")
+
+
+def _text_layers(t: Translation) -> None:
+    name = "custom_text_encoder_intermediary_layers"
+    given = t.source.value(name)
+    try:
+        layers = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        layers = given
+    t.put(name, "model.options.flux2.text_layers", layers)
 
 
 def _expert_balance(t: Translation) -> None:
