@@ -33,6 +33,9 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "cosmos2 14b": 14.27e9,
     "hidream": 17.11e9,
     "omnigen": 3.76e9,
+    "flux2": 3.88e9,
+    "flux2 klein-9b": 9.08e9,
+    "flux2 dev": 32.22e9,
 }
 
 

@@ -172,8 +172,8 @@ class Source:
     def pipeline_name(self) -> str:
         """Class of the checkpoint's pipeline, where the family has several; else its usual one."""
         usual = self.facts.pipeline_class.rpartition(".")[2]
-        several = {fact.pipeline for fact in self.facts.text_encoders} - {None}
-        named = self.pipeline_config.get("_class_name") if several else None
+        several = {fact.pipeline for fact in self.facts.text_encoders if fact.pipeline}
+        named = str(self.pipeline_config.get("_class_name")) if several else usual
         return named if named in several else usual
 
     def _json(self, subfolder: str, name: str, *, required: bool) -> dict[str, Any]:

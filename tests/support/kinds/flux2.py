@@ -73,9 +73,7 @@ def dev() -> Any:
 
 
 def text(pipe: Any, caption: str) -> Mapping[str, Tensor]:
-    embeds, _ = pipe.encode_prompt(
-        caption, max_sequence_length=32, text_encoder_out_layers=LAYERS
-    )
+    embeds, _ = pipe.encode_prompt(caption, max_sequence_length=32, text_encoder_out_layers=LAYERS)
     return {"prompt_embeds": embeds[0]}
 
 

@@ -320,6 +320,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG147": [
         ("data.align = 40", "data.align = 48"),
         (f"{SD}; data.align = 60", f"{SD}; data.align = 40"),
+        (f"{OMNIGEN}; data.align = 24", f"{OMNIGEN}; data.align = 48"),
     ],
     "CFG148": [
         (
