@@ -12,7 +12,8 @@ from diffusers.pipelines.omnigen import pipeline_omnigen, processor_omnigen
 from torch import Tensor
 
 from tests.support.kinds.base import Kind
-from tests.support.tiny import llama2_tokenizer, vae
+from tests.support.tiny import vae
+from tests.support.tiny_language import llama2_tokenizer
 from trainer.models.condition import Condition
 
 if not hasattr(processor_omnigen, "transforms"):
