@@ -61,7 +61,11 @@ def family_of(folder: Path) -> str:
     wanted = json.loads((folder / "model_index.json").read_text())["_class_name"]
     for key in catalog.FAMILIES:
         facts = catalog.family_facts(key)
-        if facts.pipeline_class.endswith(f".{wanted}"):
+        classes = {
+            facts.pipeline_class.rpartition(".")[2],
+            *(f.pipeline for f in facts.text_encoders),
+        }
+        if wanted in classes:
             config = json.loads((folder / facts.denoiser_slot / "config.json").read_text())
             if not unlike(config, facts.denoiser_config):
                 return key

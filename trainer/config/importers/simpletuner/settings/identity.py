@@ -10,6 +10,7 @@ from trainer.config.importers.simpletuner.translation import Translation
 
 DEFAULT_FLAVOURS = {
     "flux": "krea",
+    "flux2": "klein-9b",
     "sd1x": "dreamshaper",
     "sd2x": "pseudoflex-v2",
     "sdxl": "base-1.0",
