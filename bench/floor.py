@@ -16,8 +16,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,19 +61,31 @@ def family_of(folder: Path) -> str:
     wanted = json.loads((folder / "model_index.json").read_text())["_class_name"]
     for key in catalog.FAMILIES:
         facts = catalog.family_facts(key)
-        if facts.pipeline_class.endswith(f".{wanted}"):
+        classes = {
+            facts.pipeline_class.rpartition(".")[2],
+            *(f.pipeline for f in facts.text_encoders),
+        }
+        if wanted in classes:
             config = json.loads((folder / facts.denoiser_slot / "config.json").read_text())
             if not unlike(config, facts.denoiser_config):
                 return key
     raise SystemExit(f"{folder}: no family has the pipeline {wanted}")
 
 
+def lines(path: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """Options as lines of a job file."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from lines(f"{path}.{key}", value)
+        else:
+            yield f"{path}.{key} = {json.dumps(value)}"
+
+
 def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     """The product's own parts, prepared as a job would."""
     size = max(size, catalog.family_facts(family_name).pixel_multiple)
     make_folder(work / "pictures", 8, sizes=((size, size),))
-    options = kind_of(family_name).model
-    extra = "\n".join(f"model.{key} = {json.dumps(value)}" for key, value in options.items())
+    extra = "\n".join(lines("model", kind_of(family_name).model))
     text = CONFIG.format(
         family=family_name, folder=folder, work=work, size=size, rank=RANK, extra=extra
     )

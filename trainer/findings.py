@@ -299,6 +299,8 @@ CODES: dict[str, str] = {
     "CFG227": "One other model is to draw two separate parts of the noise levels.",
     "CFG228": "There are so few sampling steps that none lies in the trained noise levels.",
     "CFG229": "A setting about the autoencoder is made for a family that has none.",
+    "CFG250": "ComfyUI itself has no model of the family whose adapter is written for it.",
+    "CFG251": "A layer is to be taken of a text encoder that has fewer.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

@@ -43,6 +43,10 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "kolors": 2.58e9,
     "deepfloyd": 0.4e9,
     "deepfloyd i-xlarge-4.3b": 4.31e9,
+    "omnigen": 3.76e9,
+    "flux2": 3.88e9,
+    "flux2 klein-9b": 9.08e9,
+    "flux2 dev": 32.22e9,
 }
 
 

@@ -122,52 +122,6 @@ def t5(width: int = 32) -> Any:
     )
 
 
-def byte_tokenizer(*special: str) -> Any:
-    """Byte-level BPE of the `tokenizers` library, the special tokens first."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    tok = Tokenizer(models.BPE())
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=list(special),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tok.train_from_iterator(SENTENCES, trainer)
-    return tok
-
-
-def llama3_tokenizer() -> Any:
-    """As that of Llama 3: a begin, and no padding token of its own."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
-    begin, end = "<|begin_of_text|>", "<|end_of_text|>"
-    tok = byte_tokenizer(begin, end)
-    tok.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A", special_tokens=[(begin, 0)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tok, bos_token=begin, eos_token=end)
-
-
-def llama() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=512,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            bos_token_id=0,
-            eos_token_id=1,
-        )
-    )
-
-
 def vae(channels: int, levels: int = 2, **config: Any) -> Any:
     from diffusers import AutoencoderKL
 

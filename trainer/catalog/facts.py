@@ -51,13 +51,14 @@ class TextEncoderFact:
     """One text encoder slot of the pipeline."""
 
     slot: str
-    model_class: str
+    model_class: str | None  # None: the denoiser reads token ids
     tokenizer_slot: str
     tokenizer_class: str
     max_tokens: int
     optional: bool = False  # a checkpoint may say that it has none
     repo: str | None = None  # where it lies when the checkpoint has no such folder
     place_option: str | None = None  # key below `model` by which a job names another place
+    pipeline: str | None = None  # only in checkpoints of this pipeline class
     states: int = 1  # hidden states that are kept of it
 
 
@@ -100,7 +101,7 @@ class FamilyFacts:
     spatial_factor: int | Fraction  # pixels along one side of a latent pixel
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
-    packing: Packing = Packing.NONE
+    packing: Packing = Packing.NONE  # latent pixels that make one token
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False
     vae_file: str | None = None  # its one file, where diffusers has no class for it
@@ -119,6 +120,7 @@ class FamilyFacts:
     layouts: tuple[str, ...] = ("diffusers", "comfyui")  # of adapter files that a program loads
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
+    in_comfyui: bool = True  # whether it has a model of this family
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
@@ -156,7 +158,7 @@ class FamilyFacts:
         pixels, what the denoiser needs."""
         if self.vae_class is None:
             return self.pixel_multiple
-        return max(self.whole_pixels, int(2 * self.spatial_factor))
+        return max(self.whole_pixels, min(int(2 * self.spatial_factor), self.pixel_multiple))
 
     @property
     def lycoris_presets(self) -> dict[str, tuple[str, ...]]:

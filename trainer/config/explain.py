@@ -102,6 +102,7 @@ SAMPLES: dict[str, Any] = {
     "model.family": "flux",
     "model.flavour": "dev",
     "model.max_tokens": 256,
+    "model.options.flux2.text_layers": [9, 18, 27],
     "model.options.hidream.llama": "meta-llama/Llama-3.1-8B-Instruct",
     "model.options.stable_cascade.decoder": "weights/stable-cascade",
     "model.path": "weights/my-base",

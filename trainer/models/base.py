@@ -94,7 +94,11 @@ class Family(ABC):
     def load(self, which: Which) -> None:
         """Load one group of components, frozen and in evaluation mode, if it is not there yet."""
         if which == "text":
-            self._load_text([f for f in self.source.text_encoders if f.slot not in self.modules])
+            for fact in self.source.text_encoders:
+                if fact.tokenizer_slot not in self.tokenizers:
+                    self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
+            absent = [f for f in self.source.text_encoders if f.slot not in self.modules]
+            self._load_text([fact for fact in absent if fact.model_class is not None])
             if self.sees_pictures and self.picture_processor is None:
                 self.picture_processor = load.picture_processor(self.source)
         elif which == "image":
@@ -113,7 +117,6 @@ class Family(ABC):
     def _load_text(self, facts: Sequence[TextEncoderFact]) -> None:
         loaders: dict[str, Callable[[], nn.Module]] = {}
         for fact in facts:
-            self.tokenizers[fact.tokenizer_slot] = load.tokenizer(self.source, fact)
             loaders[fact.slot] = partial(self._text_encoder, fact)
         if self.compute.text_encoders == "sequential" and len(loaders) > 1:
             self._in_turn = InTurn(loaders, device=self.device, dtype=self.dtype)
@@ -420,6 +423,10 @@ class Family(ABC):
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         """Shapes of a short text entry."""
 
+    def probe_entry(self, draw: Callable[[Sequence[int]], Tensor]) -> TextEntry:
+        """A collated text; `draw` gives random numbers of a shape, as a batch."""
+        return {key: draw(shape) for key, shape in self.probe_text().items()}
+
     def probe_references(self) -> tuple[tuple[int, ...], ...]:
         """Shapes [C, h, w] of the references that the denoiser cannot do without."""
         return ()
@@ -433,7 +440,7 @@ class Family(ABC):
             return torch.randn(1, *shape, generator=generator).to(self.device)
 
         noisy = draw(self.probe_latents())
-        text = {key: draw(shape) for key, shape in self.probe_text().items()}
+        text = self.probe_entry(draw)
         time = torch.tensor([0.5 if self.alphas_cumprod is None else 500], device=self.device)
         sizes = torch.tensor([[64, 64, 0, 0, 64, 64]], device=self.device)
         references = tuple(draw(shape) for shape in self.probe_references())

@@ -51,7 +51,9 @@ def _text_files(source: Source) -> Iterator[Path]:
     if carried:
         yield Path(source.path)
     for fact in source.text_encoders:
-        if carried and fact.model_class.startswith("transformers.CLIP"):
+        if fact.model_class is None:
+            pass  # its denoiser reads token ids
+        elif carried and fact.model_class.startswith("transformers.CLIP"):
             yield source.folder(fact.slot, weights=False) / "config.json"
         else:
             place = source.text(fact)

@@ -49,6 +49,7 @@ def tokenizer(source: Source, fact: TextEncoderFact) -> Any:
 
 
 def text_encoder(source: Source, fact: TextEncoderFact, dtype: torch.dtype) -> nn.Module:
+    assert fact.model_class is not None, "a tokenizer alone has no encoder"
     cls = load_class(fact.model_class)
     carried = carried_text(source)
     if carried and fact.model_class.startswith("transformers.CLIP"):
@@ -82,7 +83,7 @@ def image_processor(source: Source, fact: ImageEncoderFact) -> Any:
 
 def picture_processor(source: Source) -> Any:
     """What prepares pictures for a text encoder that sees them."""
-    cls = load_dotted(source.facts.processor_class.replace(".", ":", 1))
+    cls = load_class(source.facts.processor_class)
     folder = source.processor()
     return attempt(str(folder), "model.path", lambda: cls.from_pretrained(folder))
 

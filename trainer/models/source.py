@@ -20,7 +20,8 @@ from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
-CONFIG_FILES = ("*.json", "*.txt", "*.model")  # configurations, merges, sentencepiece models
+# configurations, merges, sentencepiece models, chat templates
+CONFIG_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 ROOT_FILES = (  # of a pipeline, or of a lone model with its tokenizer
     *("config.json", "model_index.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
@@ -187,12 +188,22 @@ class Source:
 
     @cached_property
     def text_encoders(self) -> tuple[TextEncoderFact, ...]:
-        """The family's text encoders, less those that the checkpoint says it does without."""
+        """The family's text encoders, less those that the checkpoint says it does without, and
+        those of its other pipelines."""
         return tuple(
             fact
             for fact in self.facts.text_encoders
-            if not (fact.optional and self.pipeline_config.get(fact.slot) == [None, None])
+            if fact.pipeline in (None, self.pipeline_name)
+            and not (fact.optional and self.pipeline_config.get(fact.slot) == [None, None])
         )
+
+    @cached_property
+    def pipeline_name(self) -> str:
+        """Class of the checkpoint's pipeline, where the family has several; else its usual one."""
+        usual = self.facts.pipeline_class.rpartition(".")[2]
+        several = {fact.pipeline for fact in self.facts.text_encoders if fact.pipeline}
+        named = str(self.pipeline_config.get("_class_name")) if several else usual
+        return named if named in several else usual
 
     def _json(self, subfolder: str, name: str, *, required: bool) -> dict[str, Any]:
         root = Path(self.repository).expanduser()

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
 from tests.support.kinds.base import Kind
-from tests.support.tiny import clip, clip_tokenizer, llama, llama3_tokenizer, t5, t5_tokenizer, vae
+from tests.support.tiny import clip, clip_tokenizer, t5, t5_tokenizer, vae
+from tests.support.tiny_language import llama, llama3_tokenizer
 from trainer.models.condition import Condition
 
 

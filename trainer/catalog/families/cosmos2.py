@@ -4,7 +4,7 @@ Kin of the same class are told apart by their configuration: Cosmos 1 adds a lea
 every block, Predict2.5 projects its text, and the models for films take more channels.
 """
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Flavour, Packing, Prediction, TextEncoderFact
 
 _LICENCE = "NVIDIA Open Model License"
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -45,6 +45,7 @@ FACTS = FamilyFacts(
     prediction=Prediction.FLOW,
     latent_channels=16,
     spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
     pixel_multiple=16,
     default_resolution=1024,
     guidance=7.0,

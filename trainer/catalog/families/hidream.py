@@ -1,6 +1,6 @@
 """Facts of HiDream-I1 (families.md §3, §4.14)."""
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Flavour, Packing, Prediction, TextEncoderFact
 
 _IMAGE = ("to_q", "to_k", "to_v", "to_out")
 _TEXT = ("to_q_t", "to_k_t", "to_v_t", "to_out_t")
@@ -64,6 +64,7 @@ FACTS = FamilyFacts(
     prediction=Prediction.FLOW,
     latent_channels=16,
     spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
     pixel_multiple=64,
     default_resolution=1024,
     guidance=5.0,

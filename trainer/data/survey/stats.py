@@ -121,7 +121,9 @@ def text_bytes(subject: Subject, parts: list[Scanned]) -> int | None:
     tables = [part.table for part in parts if part.dataset.role in ("train", "eval", "prior")]
     captions = {c for t in tables for row in range(len(t)) for c in t.captions(row)}
     per_caption = 0
-    for encoder in subject.facts.text_encoders:
+    for encoder in {fact.slot: fact for fact in subject.facts.text_encoders}.values():
+        if encoder.model_class is None:
+            continue  # token ids take next to nothing
         facts = read_json(Path(path) / encoder.slot / "config.json") or {}
         width = next((facts[name] for name in WIDTHS if name in facts), None)
         if width is None:

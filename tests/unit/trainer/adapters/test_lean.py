@@ -14,7 +14,7 @@ from trainer.adapters import lean
 
 def gradients(family, lora, *, short: bool, autocast: bool = False) -> list[torch.Tensor]:
     """Output and adapter gradients, by the short or by PEFT's own way."""
-    text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
+    text = family.probe_entry(lambda shape: torch.ones(2, *shape))
     kept = {}
     if not short:
         for module in family.denoiser.modules():
@@ -63,7 +63,7 @@ def test_without_gradients_it_is_peft_to_the_bit(tiny_model):
 def test_switching_the_adapter_off_works_in_training(tiny_model):
     """base_scope gives the base model also while gradients are on."""
     family, lora = trained("flux", tiny_model("flux"))
-    text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
+    text = family.probe_entry(lambda shape: torch.ones(2, *shape))
 
     def call() -> torch.Tensor:
         return family.forward(random_latents(family), some_times(family), told(text))

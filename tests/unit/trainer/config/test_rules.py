@@ -17,6 +17,7 @@ CASCADE = "model.family = 'stable_cascade'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
 KANDINSKY = "model.family = 'kandinsky5_image'"
 LARGE = "data.defaults.resolution = '1280px2'"
+OMNIGEN = "model.family = 'omnigen'"
 FULL = "model.mode = 'full'"
 BF16 = "compute.precision.dtype = 'bf16'"
 DENOISER, DECODER = "model.components.denoiser.dtype", "model.options.stable_cascade.decoder"
@@ -148,6 +149,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "CFG038": [("adapter.dropout = 0.6", "adapter.dropout = 0.5")],
+    "CFG250": [(OMNIGEN, f"{OMNIGEN}; adapter.formats = ['diffusers']"), (OMNIGEN, FLUX)],
     "CFG040": [("-train.steps", "train.steps = 1")],
     "CFG041": [("train.epochs = 2", "-train.steps; train.epochs = 2")],
     "CFG042": [("schedule.warmup = 100", "schedule.warmup = 20")],
@@ -352,6 +354,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("data.align = 40", "data.align = 48"),
         (f"{SD}; data.align = 60", f"{SD}; data.align = 40"),
         (f"{CASCADE}; data.align = 64", f"{CASCADE}; data.align = 256"),
+        (f"{OMNIGEN}; data.align = 24", f"{OMNIGEN}; data.align = 48"),
     ],
     "CFG148": [
         (

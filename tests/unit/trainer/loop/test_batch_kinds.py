@@ -207,7 +207,7 @@ def test_strength_scales_what_each_layer_adds(kind, tiny_model):
 
     torch.testing.assert_close(part(-1.0), -part(1.0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(part(0.5), 0.5 * part(1.0), atol=1e-5, rtol=1e-4)
-    text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
+    text = family.probe_entry(lambda shape: torch.ones(2, *shape))
 
     def call() -> torch.Tensor:
         return family.forward(random_latents(family), some_times(family), told(text))
@@ -223,7 +223,7 @@ def test_strength_scales_what_each_layer_adds(kind, tiny_model):
 def test_short_and_long_way_agree_at_any_strength(kind, tiny_model):
     """Lean forward and PEFT's own give the same at strength -0.7, with and without gradients."""
     family, lora = trained(kind, tiny_model(kind), alpha=2.0)
-    text = {name: torch.ones(2, *shape) for name, shape in family.probe_text().items()}
+    text = family.probe_entry(lambda shape: torch.ones(2, *shape))
 
     def call() -> torch.Tensor:
         return family.forward(random_latents(family), some_times(family), told(text))

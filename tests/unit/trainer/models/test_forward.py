@@ -40,7 +40,7 @@ class Reads(TorchDispatchMode):
 
 
 def text_of(family, count: int = 2) -> dict[str, torch.Tensor]:
-    return {name: torch.randn(count, *shape) for name, shape in family.probe_text().items()}
+    return family.probe_entry(lambda shape: torch.randn(count, *shape))
 
 
 @pytest.mark.conformance("sync")

@@ -7,6 +7,7 @@ from pydantic import Field
 from trainer.config.schema.base import Section
 from trainer.config.schema.families.deepfloyd import DeepFloydOptions
 from trainer.config.schema.families.flux import FluxOptions
+from trainer.config.schema.families.flux2 import Flux2Options
 from trainer.config.schema.families.hidream import HiDreamOptions
 from trainer.config.schema.families.sdxl import SdxlOptions
 from trainer.config.schema.families.stable_cascade import StableCascadeOptions
@@ -19,6 +20,8 @@ class FamilyOptions(Section):
     """DeepFloyd IF only."""
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
+    flux2: Flux2Options = Field(default_factory=Flux2Options)
+    """Flux.2 only."""
     hidream: HiDreamOptions = Field(default_factory=HiDreamOptions)
     """HiDream only."""
     sdxl: SdxlOptions = Field(default_factory=SdxlOptions)

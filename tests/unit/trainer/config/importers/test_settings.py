@@ -98,6 +98,20 @@ CASES = [
         {"model.options.flux.attention_mask": True, "model.max_tokens": 256},
     ),
     flux(
+        "layers of the text",
+        {
+            "model_family": "flux2",
+            "custom_text_encoder_intermediary_layers": "[8, 16, 24]",
+        },
+        {"model.options.flux2.text_layers": [8, 16, 24]},
+    ),
+    flux(
+        "layers of the text that are none",
+        {"model_family": "flux2", "custom_text_encoder_intermediary_layers": "[8, 16"},
+        {"model.options.flux2.text_layers": None},
+        keys={"custom_text_encoder_intermediary_layers": "unsupported"},
+    ),
+    flux(
         "expert balance",
         {"model_family": "hidream", "hidream_use_load_balancing_loss": "true"},
         {"model.options.hidream.balance_weight": 0.01},

@@ -153,6 +153,20 @@ def test_text_cache_is_told_for_a_local_model(tiny_model, folder: Path) -> None:
     assert told % len(captions) == 0
 
 
+@pytest.mark.parametrize(
+    ("family", "tokens", "width"),
+    [("flux2", 32, 16 * 3), ("hidream", 32, 32 * 3 + 16 * 32), ("omnigen", None, 0)],
+)
+def test_text_cache_counts_what_is_kept(family, tokens, width, tiny_model, folder: Path) -> None:
+    """Three states of one of two encoders, thirty-two of Llama, next to nothing for ids."""
+    more = [f"model.max_tokens={tokens}"] if tokens else []
+    of = [f'model.family="{family}"', f'model.path="{tiny_model(family)}"']
+    subject, parts = looked(folder, *of, *more)
+    captions = {c for row in range(5) for c in parts[0].table.captions(row)}
+    told = stats_document(subject, parts)["total"]["text_cache_bytes"]
+    assert told == len(captions) * (tokens or 0) * width * 4  # bytes of a number
+
+
 def test_bucket_numbers_are_those_of_training(folder: Path) -> None:
     """Samples, batches, leftovers; the sum is what the sampler really draws in its first epoch."""
     subject, parts = looked(

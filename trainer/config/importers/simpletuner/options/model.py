@@ -58,7 +58,7 @@ MODEL: dict[str, Rule] = {
     "framerate": lacking("a default of video families; data.defaults.video.fps sets one"),
     "tokenizer_max_length": handled(),
     "t5_padding": lacking("padding of the text is left as it is", "unmodified", families=FLUX_LIKE),
-    "custom_text_encoder_intermediary_layers": lacking("an option of Flux.2", families=("flux2",)),
+    "custom_text_encoder_intermediary_layers": handled(families=("flux2",)),
     "controlnet": lacking(_CONTROL, False),
     "control": lacking(_CONTROL, False),
     "controlnet_custom_config": lacking(_CONTROL, gate="controlnet"),

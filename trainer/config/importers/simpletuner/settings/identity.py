@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from trainer import catalog
 from trainer.config.importers.simpletuner import names
 from trainer.config.importers.simpletuner.translation import Translation
 
 DEFAULT_FLAVOURS = {
     "flux": "krea",
+    "flux2": "klein-9b",
     "sd1x": "dreamshaper",
     "sd2x": "pseudoflex-v2",
     "sdxl": "base-1.0",
@@ -72,6 +75,8 @@ def model(t: Translation) -> None:
         _flux_guidance(t)
     if t.family == "hidream":
         _expert_balance(t)
+    if t.given("custom_text_encoder_intermediary_layers"):
+        _text_layers(t)
 
 
 def _weights(t: Translation) -> None:
@@ -144,6 +149,16 @@ def _components(t: Translation) -> None:
         t.source.ignored("vae_dtype", "the family's choice, there as here")
     else:
         t.carry("vae_dtype", "model.components.vae.dtype", "text")
+
+
+def _text_layers(t: Translation) -> None:
+    name = "custom_text_encoder_intermediary_layers"
+    given = t.source.value(name)
+    try:
+        layers = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        layers = given
+    t.put(name, "model.options.flux2.text_layers", layers)
 
 
 def _expert_balance(t: Translation) -> None:
