@@ -233,6 +233,13 @@ CODES: dict[str, str] = {
     "CFG187": "Captions come from files beside the samples, but the source has none beside them.",
     "CFG188": "A file ending lacks its dot.",
     "CFG189": "Partners beside the samples were asked of a source that has nothing beside them.",
+    "CFG210": "The assistant adapter of a distilled checkpoint cannot be used: it is not there, "
+    "cannot be read, or does not fit the model.",
+    "CFG211": "A setting of `model.assistant` has no effect: in full training, or where there is "
+    "no assistant.",
+    "CFG212": "A distilled checkpoint is trained without an assistant, which undoes its "
+    "distillation.",
+    "CFG213": "A picture or a text is larger than the model's tables of positions.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

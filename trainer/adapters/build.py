@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from trainer.adapters.assistant import assisted
 from trainer.adapters.base import Trainable
 from trainer.adapters.full import FullRank
 from trainer.adapters.lora import LoRA
@@ -16,4 +17,5 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
     if config.model.mode == "full":
         return FullRank(family, dtype=dtype)
     seed, title = config.job.seed, config.job.name
-    return LoRA(config.adapter, family, seed=seed, dtype=dtype, title=title)
+    lora = LoRA(config.adapter, family, seed=seed, dtype=dtype, title=title)
+    return assisted(lora, family, config.model.assistant)

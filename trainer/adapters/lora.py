@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from trainer.adapters import io, lean, verify
+from trainer.adapters.active import without
 from trainer.adapters.base import SavedFile, copy_into, swapped
 from trainer.adapters.layouts import UP, AdapterTensors
 from trainer.adapters.targets import target_modules
@@ -146,13 +147,11 @@ class LoRA:
             "alpha_pattern": {},
         }
 
-    @contextmanager
-    def base_scope(self) -> Iterator[None]:
-        self.family.denoiser.disable_adapters()
-        try:
-            yield
-        finally:
-            self.family.denoiser.enable_adapters()
+    def base_scope(self) -> AbstractContextManager[None]:
+        return without(self.family.denoiser, ADAPTER)
+
+    def for_use(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def at_strength(self, strength: float) -> Iterator[None]:

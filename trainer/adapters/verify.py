@@ -105,22 +105,12 @@ def verify_output(
 @contextmanager
 def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     """Within the block the denoiser acts with the adapter of the file instead of `active`."""
-    from diffusers.utils import logging
-
-    pipeline = family.pipeline()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # it would warn of the text encoders that are not there
     try:
-        with torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if hasattr(pipeline, "load_lora_weights"):
-                _load(pipeline, path, family)
-            else:
-                plain.load_into(family.denoiser, family.facts.denoiser_slot, path, SECOND)
+        with torch.random.fork_rng(), _quiet():
+            attach(path, family, SECOND)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
-        logging.set_verbosity(verbosity)
         if SECOND in family.denoiser.peft_config:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -128,15 +118,40 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
         family.denoiser.set_adapter(active)  # also makes its weights trainable again
 
 
-def _load(pipeline: Any, path: Path, family: Family) -> None:
-    """As users do; a file with alpha tensors, where diffusers knows none, by our own key table."""
+def attach(path: Path, family: Family, name: str) -> None:
+    """Load the file onto the live denoiser as adapter `name`, as users do."""
+    with _quiet():
+        pipeline = family.pipeline()
+        if hasattr(pipeline, "load_lora_weights"):
+            _load(pipeline, path, family, name)
+        else:
+            plain.load_into(family.denoiser, family.facts.denoiser_slot, path, name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Libraries warn of absent text encoders, and of a second adapter, which is meant here."""
+    from diffusers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _load(pipeline: Any, path: Path, family: Family, name: str) -> None:
+    """A file with alpha tensors, where diffusers knows none, goes by our own key table."""
     tensors, _ = read_file(path)
     if family.facts.diffusers_reads_alpha or detect(tensors) != "comfyui":
-        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
         return
     adapter = scaled_in(from_file(tensors, (), {}))
     named = to_diffusers(adapter, family.facts.denoiser_slot)
-    pipeline.load_lora_weights(named, adapter_name=SECOND)
+    pipeline.load_lora_weights(named, adapter_name=name)
 
 
 def _other(path: Path, what: str) -> Finding:

@@ -20,6 +20,7 @@ FAMILIES: dict[str, str] = {
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
+    "z_image": "trainer.models.z_image:ZImage",
 }
 
 

@@ -73,6 +73,7 @@ class FamilyFacts:
     packing: Packing = Packing.NONE
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
     vae_fp32: bool = False
+    longest_text: int = 512  # tokens that text encoder and denoiser can take
     pixel_multiple: int = 64
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation

@@ -19,7 +19,7 @@ from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
-CONFIG_FILES = ("*.json", "*.txt", "*.model")  # configurations, merges, sentencepiece models
+CONFIG_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # also merges, pieces, chat templates
 STEMS = ("model", "pytorch_model", "diffusion_pytorch_model")
 
 

@@ -31,7 +31,7 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     denoiser = parts.family.modules["denoiser"]
     denoiser.eval()
     try:
-        with torch.no_grad(), parts.weights_for_use():
+        with torch.no_grad(), parts.weights_for_use(), parts.trainable.for_use():
             entries = _sample_all(parts, session, step)
     except Aborted:
         return

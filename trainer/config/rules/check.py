@@ -13,6 +13,7 @@ from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
 from trainer.config.rules import (
     adapter,
+    assistant,
     batches,
     captions,
     conditioning,
@@ -40,6 +41,7 @@ Rule = Callable[[JobConfig, FamilyFacts], Iterator[Problem]]
 RULES: tuple[Rule, ...] = (
     *model.RULES,
     *adapter.RULES,
+    *assistant.RULES,
     *length.RULES,
     *optimizer.RULES,
     *noise.RULES,

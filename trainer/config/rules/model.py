@@ -97,13 +97,14 @@ def max_tokens_of_t5(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
             fix="remove model.max_tokens",
             patch={"model.max_tokens": None},
         )
-    elif config.model.max_tokens > 512:
+    elif config.model.max_tokens > facts.longest_text:
         yield Problem(
             code="CFG018",
             key="model.max_tokens",
-            message=f"{config.model.max_tokens} tokens are more than the 512 of the text encoder",
-            fix="use 512 or less",
-            patch={"model.max_tokens": 512},
+            message=f"{config.model.max_tokens} tokens are more than the {facts.longest_text} that "
+            f"{facts.display_name} can take",
+            fix=f"use {facts.longest_text} or less",
+            patch={"model.max_tokens": facts.longest_text},
         )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trainer.config.schema.assistant import AssistantConfig
 from trainer.config.schema.base import Section, changes
 from trainer.config.schema.families.all import FamilyOptions
 
@@ -58,8 +59,11 @@ class ModelConfig(Section):
     max_tokens: int | None = Field(
         default=None, ge=8, le=1024, json_schema_extra=changes("memory", "time", "result")
     )
-    """Length of the T5 text in tokens; default: by family and flavour (Flux, SD 3)."""
+    """Length of the text in tokens, where a family allows to choose; default: by family and
+    flavour."""
     components: ComponentsConfig = Field(default_factory=ComponentsConfig)
     """Components from other places or in other precisions."""
+    assistant: AssistantConfig = Field(default_factory=AssistantConfig)
+    """Adapter that helps to train another one on a distilled checkpoint."""
     options: FamilyOptions = Field(default_factory=FamilyOptions)
     """Options of single families."""

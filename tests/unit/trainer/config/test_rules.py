@@ -15,6 +15,8 @@ from trainer.findings import CODES, Finding
 SD2 = "model.family = 'sd2x'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
 FULL = "model.mode = 'full'"
+SCHNELL = "model.flavour = 'schnell'"
+HELP, ALONE = "model.assistant.path = 'owner/model'", "model.assistant.enabled = false"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
 V = "model.prediction_type = 'v_prediction'"
@@ -82,6 +84,19 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"{XL}; model.components.vae.dtype = 'fp16'",
             f"{SD}; model.components.vae.dtype = 'fp16'",
         )
+    ],
+    "CFG210": [("model.assistant.path = './nowhere'", "model.assistant.path = 'owner/model'")],
+    "CFG211": [
+        (f"{FULL}; {HELP}", HELP),
+        ("model.assistant.strength = 0.5", f"{HELP}; model.assistant.strength = 0.5"),
+        (
+            f"{HELP}; {ALONE}; model.assistant.strength = 0.5",
+            f"{HELP}; {ALONE}; model.assistant.weight_name = 'a.safetensors'",
+        ),
+    ],
+    "CFG212": [
+        (f"{SCHNELL}; {ALONE}", SCHNELL),
+        (f"{SCHNELL}; {FULL}", f"{FULL}; {ALONE}"),
     ],
     "CFG021": [
         (

@@ -11,6 +11,7 @@ from trainer.config.importers.simpletuner.options.rule import (
 )
 
 FLUX = ("flux",)
+TRANSFORMER = ("flux", "lumina2", "pixart", "sana", "sd3", "z_image")
 UNET = ("sd1x", "sd2x", "sdxl")
 _UI = "a setting of the web interface"
 _ENCODER = "text encoders come from model.path"
@@ -36,8 +37,8 @@ MODEL: dict[str, Rule] = {
     "pretrained_model_name_or_path": handled(),
     "revision": handled(),
     "variant": direct("model.variant", "text"),
-    "pretrained_transformer_model_name_or_path": handled(families=FLUX),
-    "pretrained_transformer_subfolder": handled("transformer", families=FLUX),
+    "pretrained_transformer_model_name_or_path": handled(families=TRANSFORMER),
+    "pretrained_transformer_subfolder": handled("transformer", families=TRANSFORMER),
     "pretrained_unet_model_name_or_path": handled(families=UNET),
     "pretrained_unet_subfolder": handled("unet", families=UNET),
     "pretrained_vae_model_name_or_path": handled(),
