@@ -240,6 +240,8 @@ CODES: dict[str, str] = {
     "CFG212": "A distilled checkpoint is trained without an assistant, which undoes its "
     "distillation.",
     "CFG213": "A picture or a text is larger than the model's tables of positions.",
+    "CFG214": "ComfyUI has one layer for several of a family, and the targets are only some of "
+    "these.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

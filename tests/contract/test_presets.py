@@ -29,6 +29,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sd3 medium": 2.47e9,
     "sd3 large": 8.06e9,
     "pixart": 0.91e9,
+    "lumina2": 2.61e9,
     "z_image": 6.16e9,
 }
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from tests.support.families import (
     diffusers_pipeline,
+    kind_of,
     random_latents,
     some_times,
     tiny_config,
@@ -80,6 +81,7 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     elif family.facts.diffusers_reads_alpha or "comfyui" not in name:
         pipe.load_lora_weights(folder, weight_name=name)
     else:
-        pipe.load_lora_weights(without_alpha(load_file(folder / name)))
+        added = without_alpha(load_file(folder / name))
+        pipe.load_lora_weights(dict(kind_of(kind).unfused(added)))
     family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
     return output(family)

@@ -36,10 +36,28 @@ def qwen_tokenizer() -> Any:
     return tokenizer
 
 
-def _bpe(tok: Any) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def gemma_tokenizer() -> Any:
+    """Pieces with spaces made visible, single bytes for all else; it pads on the left."""
+    from tokenizers import Tokenizer, models, normalizers, trainers
+    from transformers import GemmaTokenizer
+
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    tok = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tok.normalizer = normalizers.Replace(" ", "▁")
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=[*special, *(f"<0x{n:02X}>" for n in range(256))],
+        show_progress=False,
+    )
+    tok.train_from_iterator(SENTENCES, trainer)
+    vocab, merges = _bpe(tok)
+    return GemmaTokenizer(vocab=vocab, merges=merges, model_max_length=512)
+
+
+def _bpe(tok: Any) -> tuple[Any, Any]:
     model = json.loads(tok.to_str())["model"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
-    return model["vocab"], merges  # type: ignore[return-value]
+    return model["vocab"], merges
 
 
 def qwen3(hidden: int = 16, layers: int = 2) -> Any:
@@ -55,5 +73,21 @@ def qwen3(hidden: int = 16, layers: int = 2) -> Any:
             head_dim=8,
             vocab_size=512,
             max_position_embeddings=512,
+        )
+    )
+
+
+def gemma2(layers: int = 2) -> Any:
+    from transformers import Gemma2Config, Gemma2Model
+
+    return Gemma2Model(
+        Gemma2Config(
+            head_dim=8,
+            hidden_size=8,
+            intermediate_size=16,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            num_hidden_layers=layers,
+            vocab_size=600,
         )
     )

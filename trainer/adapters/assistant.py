@@ -51,7 +51,7 @@ class Assisted:
         self.denoiser = family.denoiser
         self._inference = config.inference_strength
         self._training = config.strength
-        trained = list(self.denoiser.peft_config)
+        trained = list(getattr(self.denoiser, "peft_config", ()))
         self._layers = _attach(locate(config), family)
         for layer in adapted_layers(self.denoiser):
             layer.set_adapter([n for n in (*trained, ASSISTANT) if n in layer.scaling])
@@ -65,6 +65,10 @@ class Assisted:
     def _scale(self, strength: float) -> None:
         for layer, full in zip(self._layers, self._full, strict=True):
             layer.scaling[ASSISTANT] = full * strength
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not said here is the trained adapter's own."""
+        return getattr(self.inner, name)
 
     def parameters(self) -> dict[str, Parameter]:
         return self.inner.parameters()

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.adapters.layouts import AdapterTensors, from_file, to_comfyui
+from trainer.adapters.native import from_native, to_native
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
 from trainer.catalog import load as load_dotted
@@ -65,6 +66,8 @@ def write_comfyui(
 ) -> Path:
     """One file with alpha beside every pair; its name shows up in the user's list of adapters."""
     path = folder / f"{name}.safetensors"
+    if facts.comfyui_native is not None:
+        adapter = to_native(adapter, facts.comfyui_native)
     tensors = {
         k: t.contiguous()
         for k, t in to_comfyui(adapter, facts.comfyui_prefix or facts.denoiser_slot).items()
@@ -119,11 +122,16 @@ def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def read_adapter(path: Path, modules: Iterable[str]) -> AdapterTensors:
-    """An adapter file of any known layout."""
+def read_adapter(
+    path: Path, modules: Iterable[str], facts: FamilyFacts | None = None
+) -> AdapterTensors:
+    """An adapter file of any known layout; by `facts` also those with names of the original."""
     tensors, metadata = read_file(path)
     names = list(modules)
-    return from_file(tensors, names, _metadata_alphas(metadata, names))
+    adapter = from_file(tensors, names, _metadata_alphas(metadata, names))
+    if facts is None or facts.comfyui_native is None:
+        return adapter
+    return from_native(adapter, facts.comfyui_native)
 
 
 def _metadata_alphas(metadata: Mapping[str, str], modules: Iterable[str]) -> dict[str, float]:

@@ -71,7 +71,7 @@ class LoRA:
 
     def _start_from(self, path: Path) -> None:
         modules = [name.rpartition(".lora_")[0] for name in self._parameters]
-        given = io.read_adapter(path, dict.fromkeys(modules))
+        given = io.read_adapter(path, dict.fromkeys(modules), self.family.facts)
         check_fit(path, given.tensors, self._parameters)
         tensors = dict(given.tensors)
         for module, alpha in given.alphas.items():
@@ -110,7 +110,8 @@ class LoRA:
         saved = []
         for layout in self.config.formats:
             path = self._write(layout, folder, adapter, step, suffix)
-            problems = verify.verify_file(path, adapter, trained=step > 0)
+            facts = self.family.facts
+            problems = verify.verify_file(path, adapter, trained=step > 0, facts=facts)
             if not any(p.level == "error" for p in problems):
                 problems += verify.verify_output(
                     path, self.family, expected, active=ADAPTER, dtype=self.dtype

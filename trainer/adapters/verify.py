@@ -25,10 +25,10 @@ from trainer.adapters.layouts import (
     UP,
     AdapterTensors,
     detect,
-    from_file,
     scaled_in,
     to_diffusers,
 )
+from trainer.catalog.facts import FamilyFacts
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
@@ -37,10 +37,12 @@ SECOND = "reread"
 TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e-2
 
 
-def verify_file(path: Path, expected: AdapterTensors, *, trained: bool) -> list[Finding]:
+def verify_file(
+    path: Path, expected: AdapterTensors, *, trained: bool, facts: FamilyFacts | None = None
+) -> list[Finding]:
     """Problems of a written adapter; empty when it is exactly what is in memory."""
     try:
-        found = read_adapter(path, expected.modules)
+        found = read_adapter(path, expected.modules, facts)
     except TrainerError as error:
         return [_bad(path, error.finding.message)]
     problems = _compare(path, found, expected)
@@ -149,7 +151,7 @@ def _load(pipeline: Any, path: Path, family: Family, name: str) -> None:
     if family.facts.diffusers_reads_alpha or detect(tensors) != "comfyui":
         pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
         return
-    adapter = scaled_in(from_file(tensors, (), {}))
+    adapter = scaled_in(read_adapter(path, (), family.facts))
     named = to_diffusers(adapter, family.facts.denoiser_slot)
     pipeline.load_lora_weights(named, adapter_name=name)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
+    "lumina2": "trainer.models.lumina2:Lumina2",
     "pixart": "trainer.models.pixart:PixArt",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",

@@ -48,6 +48,14 @@ class TextEncoderFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """Layers of the original weights beside diffusers', by the endings of their names."""
+
+    renamed: dict[str, str]  # diffusers' -> the original's
+    fused: dict[str, tuple[str, ...]]  # the original's -> those of diffusers, as they are stacked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyFacts:
     """Frozen description of a family; units: pixels, latent channels, tokens."""
 
@@ -83,6 +91,7 @@ class FamilyFacts:
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
+    comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     supports: frozenset[str] = frozenset()

@@ -41,8 +41,8 @@ class Reader:
         self._family = family
         self._latents, self._masks, self._text = stores.latents, stores.masks, text
 
-    def text_of(self, caption: str) -> dict[str, Tensor]:
-        return self._text.get(text_key(caption, self._text.encoder))
+    def text_of(self, caption: str, *, negative: bool = False) -> dict[str, Tensor]:
+        return self._text.get(text_key(caption, self._text.encoder, negative=negative))
 
     def batch(
         self,

@@ -34,13 +34,14 @@ from trainer.models.base import Family
 
 @dataclass(slots=True, kw_only=True)
 class Prepared:
-    """Plans and stores; `prompt_embeds` maps each validation text to its entry."""
+    """Plans and stores; entries of the validation prompts, and of what guidance avoids."""
 
     plan_train: Plan
     plan_eval: Plan
     stores: Stores
     text: Store
     prompt_embeds: dict[str, dict[str, Tensor]]
+    negative_embeds: dict[str, Tensor] | None
     sample_size: tuple[int, int]
     funnels: dict[str, Funnel]
     findings: list[Finding]
@@ -74,12 +75,14 @@ def prepare(
     task.report(*remarks(train, batch))
     task.report(*mix_remarks(train.pools, parts, config.data.mix, batch))
     reader = Reader(family, stores, text, config.job.seed)
+    texts = validation_texts(config, family)
     return Prepared(
         plan_train=train,
         plan_eval=make_plan([t for t in tables if t.dataset.role == "eval"]),
         stores=stores,
         text=text,
-        prompt_embeds={prompt: reader.text_of(prompt) for prompt in validation_texts(config)},
+        prompt_embeds={text: reader.text_of(text) for text, _ in texts[:-1]},
+        negative_embeds=reader.text_of(texts[-1][0], negative=texts[-1][1]) if texts else None,
         sample_size=square_size(config, family.facts),
         funnels=task.funnels,
         findings=task.findings,

@@ -86,8 +86,8 @@ def _one(parts: Parts, pipeline: Any, prompt: str, seed: int) -> Any:
         generator=torch.Generator().manual_seed(seed),
         output_type="pil",
     )
-    texts = parts.prepared.prompt_embeds
-    kwargs = parts.family.pipeline_kwargs(texts[prompt], texts.get(config.negative), request)
+    text, negative = parts.prepared.prompt_embeds[prompt], parts.prepared.negative_embeds
+    kwargs = parts.family.pipeline_kwargs(text, negative, request)
     with parts.autocast():
         result = pipeline(**kwargs, callback_on_step_end=pipeline.stune_on_step)
     return result.images[0]

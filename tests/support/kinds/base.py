@@ -31,6 +31,14 @@ def as_they_are(latents: Tensor, pipe: Any, pixels: int) -> Tensor:
     return latents
 
 
+def as_named(module: str) -> str:
+    return module
+
+
+def as_added(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return tensors
+
+
 def scaled(vae: Any, latents: Tensor) -> Tensor:
     """What the autoencoder decodes, from normalised latents."""
     return latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
@@ -42,7 +50,9 @@ class Kind:
     text: Callable[[Any, str], Mapping[str, Tensor]]  # pipeline, caption -> one cache entry
     call: Callable[[Any, Tensor, Tensor, Condition], Tensor]  # denoiser -> canonical prediction
     widest: str  # the target preset with most modules
-    comfyui: re.Pattern[str]  # module names that ComfyUI maps
+    comfyui: re.Pattern[str]  # names of ComfyUI's layers
+    native: Callable[[str], str] = as_named  # name of ComfyUI's layer for a module
+    unfused: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = as_added  # and back
     raw: Callable[[Any, Tensor], Tensor] = scaled
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights

@@ -56,6 +56,7 @@ def test_comfyui_maps_every_name(kind, tiny_model, tmp_path):
     facts = catalog.family_facts(kind)
     looked_up = set()
     for module in lora.tensors().modules:
+        module = kind_of(kind).native(module)
         assert kind_of(kind).comfyui.fullmatch(module), module
         if facts.denoiser_slot == "unet":
             stem = "lora_unet_" + module.replace(".", "_")
@@ -76,7 +77,8 @@ def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
         files, lora = saved(kind, tiny_model(kind), tmp_path / preset, preset)
         for file in files.values():
             assert file.verified, (preset, file.findings)
-            back = read_adapter(file.path, lora.tensors().modules)
+            facts = catalog.family_facts(kind)
+            back = read_adapter(file.path, lora.tensors().modules, facts)
             assert all(torch.equal(back.tensors[k], v) for k, v in lora.tensors().tensors.items())
 
 

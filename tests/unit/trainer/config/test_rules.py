@@ -15,6 +15,7 @@ from trainer.findings import CODES, Finding
 SD2 = "model.family = 'sd2x'"
 SD, XL, FLUX = "model.family = 'sd1x'", "model.family = 'sdxl'", "model.family = 'flux'"
 FULL = "model.mode = 'full'"
+LUMINA = "model.family = 'lumina2'"
 SCHNELL = "model.flavour = 'schnell'"
 HELP, ALONE = "model.assistant.path = 'owner/model'", "model.assistant.enabled = false"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
@@ -72,7 +73,10 @@ CASES: dict[str, list[tuple[str, str]]] = {
     ],
     "CFG016": [(f"{SD}; model.options.flux.guidance = 2.0", "model.options.flux.guidance = 2.0")],
     "CFG017": [(f"{XL}; model.max_tokens = 77", "model.max_tokens = 77")],
-    "CFG018": [("model.max_tokens = 513", "model.max_tokens = 512")],
+    "CFG018": [
+        ("model.max_tokens = 513", "model.max_tokens = 512"),
+        (f"{LUMINA}; model.max_tokens = 300", f"{LUMINA}; model.max_tokens = 299"),
+    ],
     "CFG019": [
         (
             "optimizer.name = 'adamw_bf16'; compute.precision.dtype = 'fp32'",
@@ -97,6 +101,17 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG212": [
         (f"{SCHNELL}; {ALONE}", SCHNELL),
         (f"{SCHNELL}; {FULL}", f"{FULL}; {ALONE}"),
+    ],
+    "CFG214": [
+        (f"{LUMINA}; adapter.targets = ['to_q', 'to_k']", "adapter.targets = ['to_q', 'to_k']"),
+        (
+            f"{LUMINA}; adapter.targets = ['layers.0.attn.to_v']",
+            f"{LUMINA}; adapter.targets = ['layers.0.attn.to_v']; adapter.formats = ['diffusers']",
+        ),
+        (
+            f"{LUMINA}; adapter.targets = ['to_q', 'to_k', 'attn.to_v']",
+            f"{LUMINA}; adapter.targets = ['to_q', 'to_k', 'to_v']",
+        ),
     ],
     "CFG021": [
         (

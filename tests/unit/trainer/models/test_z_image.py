@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.support.families import (
+    diffusers_pipeline,
     random_latents,
     some_sizes,
     some_times,
@@ -64,8 +65,6 @@ def test_forward_never_looks_at_the_device(tiny_model):
 def test_sampling_equals_the_pipeline_with_words(guidance, tiny_model):
     """Cached entries draw what the whole pipeline draws; guidance 1 is none, as everywhere here,
     though this pipeline's own numbers begin to guide above 0."""
-    from diffusers import ZImagePipeline
-
     family = loaded(tiny_model, "text", "vae", "denoiser")
     text, negative = family.encode_text(CAPTIONS)
     request = ImageRequest(
@@ -78,7 +77,7 @@ def test_sampling_equals_the_pipeline_with_words(guidance, tiny_model):
     )
     kwargs = family.pipeline_kwargs(text, negative, request)
     ours = family.pipeline()
-    theirs = ZImagePipeline.from_pretrained(tiny_model("z_image"))
+    theirs = diffusers_pipeline("z_image", tiny_model("z_image"))
     for pipe in (ours, theirs):
         pipe.set_progress_bar_config(disable=True)
     found = ours(**kwargs).images

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from trainer.config.schema.base import Section
 from trainer.config.schema.families.flux import FluxOptions
+from trainer.config.schema.families.lumina2 import Lumina2Options
+from trainer.config.schema.families.sana import SanaOptions
 
 
 class FamilyOptions(Section):
@@ -13,3 +15,7 @@ class FamilyOptions(Section):
 
     flux: FluxOptions = Field(default_factory=FluxOptions)
     """Flux only."""
+    lumina2: Lumina2Options = Field(default_factory=Lumina2Options)
+    """Lumina-Image 2 only."""
+    sana: SanaOptions = Field(default_factory=SanaOptions)
+    """Sana only."""
