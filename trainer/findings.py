@@ -242,6 +242,8 @@ CODES: dict[str, str] = {
     "CFG213": "A picture or a text is larger than the model's tables of positions.",
     "CFG214": "ComfyUI has one layer for several of a family, and the targets are only some of "
     "these.",
+    "CFG215": "`cache.latents` has no effect: the autoencoder gives one latent, not a "
+    "distribution.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

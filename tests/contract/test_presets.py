@@ -30,6 +30,8 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sd3 large": 8.06e9,
     "pixart": 0.91e9,
     "lumina2": 2.61e9,
+    "sana": 1.61e9,
+    "sana sana1.5-4.8b-1024": 4.73e9,
     "z_image": 6.16e9,
 }
 

@@ -17,6 +17,7 @@ FAMILIES: dict[str, str] = {
     "flux": "trainer.models.flux:Flux",
     "lumina2": "trainer.models.lumina2:Lumina2",
     "pixart": "trainer.models.pixart:PixArt",
+    "sana": "trainer.models.sana:Sana",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",

@@ -76,10 +76,12 @@ class FamilyFacts:
     prediction: Prediction
     latent_channels: int
     spatial_factor: int
+    latent_multiple: int = 2  # of which the sides of latents are multiples when sampling
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
     packing: Packing = Packing.NONE
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
+    vae_deterministic: bool = False  # it gives one latent, not a distribution of them
     vae_fp32: bool = False
     longest_text: int = 512  # tokens that text encoder and denoiser can take
     pixel_multiple: int = 64
@@ -90,6 +92,7 @@ class FamilyFacts:
     shift: float | str | None = None
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
+    default_formats: tuple[str, ...] = ("diffusers", "comfyui")  # of adapter files
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors

@@ -47,6 +47,9 @@ def _family_layers(data: Mapping[str, Any]) -> list[Layer]:
     layers = [_layer(family_defaults(facts), family)]
     if chosen(data, "model.mode") == "adapter" and not value_at(data, "adapter.targets"):
         layers.append(_layer({"adapter.preset": facts.default_targets}, family))
+    formats = list(facts.default_formats)
+    if chosen(data, "model.mode") == "adapter" and formats != all_keys()["adapter.formats"].default:
+        layers.append(_layer({"adapter.formats": formats}, family))
     flavour = value_at(data, "model.flavour")
     if flavour is None and value_at(data, "model.path") is None:
         flavour = facts.default_flavour

@@ -94,7 +94,7 @@ def square_size(config: JobConfig, facts: FamilyFacts) -> tuple[int, int]:
     """Width and height of validation pictures: as asked, else the training size as a square."""
     first = next((d.resolution for d in config.data.datasets if d.role == "train"), None)
     size = _resolution(config, facts, config.validation.resolution or first)
-    multiple = 2 * facts.spatial_factor
+    multiple = facts.latent_multiple * facts.spatial_factor
     edge = max(multiple, round(size.square / multiple) * multiple)
     return edge, edge
 

@@ -100,7 +100,8 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    levels = _vae_config(source).get("block_out_channels")
+    config = _vae_config(source)
+    levels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
     return 2 ** (len(levels) - 1) if levels else None
 
 

@@ -54,6 +54,7 @@ class Kind:
     native: Callable[[str], str] = as_named  # name of ComfyUI's layer for a module
     unfused: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = as_added  # and back
     raw: Callable[[Any, Tensor], Tensor] = scaled
+    drawn: bool = True  # latents are drawn from a distribution
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights
     loading: Mapping[str, Any] = field(default_factory=dict)  # arguments of from_pretrained

@@ -1,6 +1,13 @@
 """Facts of Lumina-Image 2 (families.md §3, §4.13)."""
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Native, Prediction, TextEncoderFact
+from trainer.catalog.facts import (
+    FamilyFacts,
+    Flavour,
+    Native,
+    Packing,
+    Prediction,
+    TextEncoderFact,
+)
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _FF = ("feed_forward.linear_1", "feed_forward.linear_2", "feed_forward.linear_3")
@@ -43,6 +50,7 @@ FACTS = FamilyFacts(
     prediction=Prediction.FLOW,
     latent_channels=16,
     spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
     longest_text=299,  # the table of positions has 300, one of them for the picture
     pixel_multiple=64,
     default_resolution=1024,

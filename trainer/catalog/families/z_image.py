@@ -6,7 +6,7 @@ the distillation while it is there (`adapters/assistant.py`), or on weights with
 
 from typing import Any
 
-from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
+from trainer.catalog.facts import FamilyFacts, Flavour, Packing, Prediction, TextEncoderFact
 
 _LICENCE = "Apache-2.0"
 _TURBO = "Tongyi-MAI/Z-Image-Turbo"
@@ -68,6 +68,7 @@ FACTS = FamilyFacts(
     prediction=Prediction.FLOW,
     latent_channels=16,
     spatial_factor=8,
+    packing=Packing.TWO_BY_TWO,
     pixel_multiple=32,
     default_resolution=1024,
     guidance=4.0,

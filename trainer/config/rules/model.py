@@ -133,6 +133,19 @@ def vae_survives_fp16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
         )
 
 
+def latents_are_drawn(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.vae_deterministic and config.cache.latents is not None:
+        yield Problem(
+            code="CFG215",
+            key="cache.latents",
+            idle=True,
+            message=f"the autoencoder of {facts.display_name} gives one latent of a picture, "
+            "without a spread",
+            fix="remove cache.latents",
+            patch={"cache.latents": None},
+        )
+
+
 def full_training_is_large(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     large = config.model.mode == "full" and facts.default_resolution >= 1024
     if large and is_published(config, facts) and not config.compute.checkpointing.enabled:
@@ -217,6 +230,7 @@ RULES = (
     max_tokens_of_t5,
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
+    latents_are_drawn,
     full_training_is_large,
     weights_can_be_found,
     hub_keys_on_hub,

@@ -29,7 +29,7 @@ def interval_needs_prompts(config: JobConfig, facts: FamilyFacts) -> Iterator[Pr
 def size_divisible(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     if config.validation.resolution is None:
         return
-    multiple = 2 * facts.spatial_factor
+    multiple = facts.latent_multiple * facts.spatial_factor
     edge = parse_resolution(config.validation.resolution).square
     if edge % multiple:
         near = max(multiple, round(edge / multiple) * multiple)

@@ -113,6 +113,9 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"{LUMINA}; adapter.targets = ['to_q', 'to_k', 'to_v']",
         ),
     ],
+    "CFG215": [
+        ("model.family = 'sana'; cache.latents = 'distribution'", "cache.latents = 'distribution'")
+    ],
     "CFG021": [
         (
             f"{FULL}; compute.checkpointing.enabled = false",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import exp
 
 import pytest
 import torch
@@ -20,9 +21,12 @@ from tests.support.families import (
 from tests.support.on_meta import on_meta
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
+from trainer.config.schema.loss import LossConfig
+from trainer.config.schema.noise import NoiseConfig
 from trainer.errors import ConfigError
 from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.objective.compose import build_objective
 
 CAPTIONS = [
     "a red apple",
@@ -145,3 +149,19 @@ def test_flavours(flavour, repo, denoiser, steps, guidance):
     assert config is not None
     assert (config.model.path, config.model.components.denoiser.path) == (repo, denoiser)
     assert (config.validation.steps, config.validation.guidance) == (steps, guidance)
+
+
+@pytest.mark.parametrize(("kind", "side"), [("z_image", 2), ("lumina2", 2), ("sana", 1)])
+def test_a_token_is_what_the_transformer_makes_one_of(kind, side, tiny_model):
+    """The resolution shift counts tokens, and sizes are multiples of their pixels."""
+    family = tiny_family(kind, tiny_model(kind))
+    objective = build_objective(NoiseConfig(shift="auto"), LossConfig(), family)
+    assert objective.factor(64 * side, 64 * side) == pytest.approx(exp(1.15))
+    needed = family.facts.spatial_factor * side
+
+    def codes(align: int) -> set[str]:
+        text = f'[model]\nfamily = "{kind}"\n[data]\nalign = {align}\n'
+        return {finding.code for finding in resolve(text, env={}).findings}
+
+    assert "CFG147" not in codes(needed)
+    assert "CFG147" in codes(needed // 2)

@@ -92,6 +92,15 @@ CASES = [
         {"flux_attention_masked_training": True, "tokenizer_max_length": 256},
         {"model.options.flux.attention_mask": True, "model.max_tokens": 256},
     ),
+    Case(
+        "instruction before captions",
+        {
+            "model_family": "sana",
+            "model_flavour": None,
+            "sana_complex_human_instruction": "Draw: ",
+        },
+        {"model.options.sana.instruction": "Draw: ", "model.flavour": "sana1.5-4.8b-1024"},
+    ),
     # --- adapter
     flux(
         "rank and alpha",

@@ -116,7 +116,7 @@ def _resolution(t: Translation) -> None:
         edges[0] * 1000 if len(edges) == 1 and edges[0] < 128 else (edges[0] * edges[-1]) ** 0.5
     )
     wanted = 1024 if len(edges) == 1 and edges[0] == 1 else wanted
-    multiple = 2 * t.facts.spatial_factor if t.facts else 16
+    multiple = t.facts.latent_multiple * t.facts.spatial_factor if t.facts else 16
     edge = max(multiple, round(wanted / multiple) * multiple)
     note = f"a square; SimpleTuner draws at {t.source.value(name)}"
     t.put(
