@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from trainer.adapters.layouts import DOWN, UP, AdapterTensors
 from trainer.adapters.native import from_native, to_native
+from trainer.catalog.facts import Native
 from trainer.catalog.families.lumina2 import FACTS
 
-NATIVE = FACTS.comfyui_native
-assert NATIVE is not None
+NATIVE = cast("Native", FACTS.comfyui_native)
 ROWS = {"attn.to_q": 8, "attn.to_k": 4, "attn.to_v": 4}
 
 
