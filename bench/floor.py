@@ -25,6 +25,7 @@ from tests.support.families import KINDS, kind_of, make_tiny
 from tests.support.pictures import make_folder
 from trainer import catalog
 from trainer.adapters.build import build_trainable
+from trainer.config.layers import leaves
 from trainer.config.resolve import resolve
 from trainer.data.prepare import make_loader, prepare
 from trainer.loop.build import assemble
@@ -72,7 +73,7 @@ def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     size = max(size, catalog.family_facts(family_name).pixel_multiple)
     make_folder(work / "pictures", 8, sizes=((size, size),))
     options = kind_of(family_name).model
-    extra = "\n".join(f"model.{key} = {json.dumps(value)}" for key, value in options.items())
+    extra = "\n".join(f"model.{path} = {json.dumps(value)}" for path, value in leaves(options))
     text = CONFIG.format(
         family=family_name, folder=folder, work=work, size=size, rank=RANK, extra=extra
     )

@@ -40,6 +40,10 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "qwen_image": 20.43e9,
     "longcat_image": 6.27e9,
     "kandinsky5_image": 6.02e9,
+    "lumina2": 2.61e9,
+    "sana": 1.61e9,
+    "sana sana1.5-4.8b-1024": 4.73e9,
+    "z_image": 6.16e9,
 }
 
 

@@ -22,13 +22,16 @@ FAMILIES: dict[str, str] = {
     "hidream": "trainer.models.hidream:HiDream",
     "kandinsky5_image": "trainer.models.kandinsky5_image:Kandinsky5Image",
     "longcat_image": "trainer.models.longcat_image:LongCatImage",
+    "lumina2": "trainer.models.lumina2:Lumina2",
     "pixart": "trainer.models.pixart:PixArt",
     "qwen_image": "trainer.models.qwen_image:QwenImage",
+    "sana": "trainer.models.sana:Sana",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
     "stable_cascade": "trainer.models.stable_cascade:StableCascade",
+    "z_image": "trainer.models.z_image:ZImage",
 }
 
 

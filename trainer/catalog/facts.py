@@ -68,6 +68,14 @@ class ImageEncoderFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """Layers of the original weights beside diffusers', by the endings of their names."""
+
+    renamed: dict[str, str]  # diffusers' -> the original's
+    fused: dict[str, tuple[str, ...]]  # the original's -> those of diffusers, as they are stacked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyFacts:
     """Frozen description of a family; units: pixels, latent channels, tokens."""
 
@@ -83,7 +91,7 @@ class FamilyFacts:
     vae_class: str
     text_encoders: tuple[TextEncoderFact, ...]
     image_encoder: ImageEncoderFact | None = None
-    token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
+    token_limit: int | None = None  # of model.max_tokens; None: as the encoders, at least 512
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str
@@ -91,10 +99,12 @@ class FamilyFacts:
     continuous_time: bool = False  # noise levels are 0..1 of a cosine schedule, though not flow
     latent_channels: int
     spatial_factor: int | Fraction  # pixels along one side of a latent pixel
+    latent_multiple: int = 2  # of which the sides of latents are multiples when sampling
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
     packing: Packing = Packing.NONE
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
+    vae_deterministic: bool = False  # it gives one latent, not a distribution of them
     vae_fp32: bool = False
     vae_file: str | None = None  # its one file, where diffusers has no class for it
     fp32_weights: bool = False  # the base may not be kept in a lower precision
@@ -109,8 +119,10 @@ class FamilyFacts:
     lora_targets: dict[str, tuple[str, ...]]  # preset -> module name suffixes
     default_targets: str
     lycoris_targets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # preset -> classes
+    default_formats: tuple[Literal["diffusers", "comfyui"], ...] = ("diffusers", "comfyui")
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
+    comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
     attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
@@ -125,8 +137,8 @@ class FamilyFacts:
 
     @property
     def sample_multiple(self) -> int:
-        """Sides of drawn pictures: at least two latent pixels a step, and a whole number."""
-        return max(self.whole_pixels, int(2 * self.spatial_factor))
+        """Sides of drawn pictures: whole numbers of what the pipeline steps by."""
+        return max(self.whole_pixels, int(self.latent_multiple * self.spatial_factor))
 
     @property
     def lycoris_presets(self) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from trainer.config.schema.model import ComponentConfig, ModelConfig
 from trainer.errors import ConfigError
 from trainer.findings import finding
 
-CONFIG_FILES = ("*.json", "*.txt", "*.model")  # configurations, merges, sentencepiece models
+CONFIG_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # also merges, pieces, chat templates
 ROOT_FILES = (  # of a pipeline, or of a lone model with its tokenizer
     *("config.json", "model_index.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),

@@ -37,7 +37,12 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
     denoiser = parts.family.modules["denoiser"]
     denoiser.eval()
     try:
-        with torch.no_grad(), parts.weights_for_use(), _listening(denoiser, session):
+        with (
+            torch.no_grad(),
+            parts.weights_for_use(),
+            parts.trainable.for_use(),
+            _listening(denoiser, session),
+        ):
             entries = _sample_all(parts, session, step)
     except Aborted:
         return

@@ -130,6 +130,34 @@ def dropout_leaves_signal(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
         )
 
 
+def fused_layers_whole(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    """Where ComfyUI has one layer for several, its file needs an adapter on each of these."""
+    adapter, native = config.adapter, facts.comfyui_native
+    written = adapter.formats or facts.default_formats
+    if native is None or config.model.mode != "adapter" or "comfyui" not in written:
+        return
+    for parts in native.fused.values():
+        wanted = {part.rpartition(".")[2] for part in parts}
+        chosen: dict[str, set[str]] = {}
+        for target in adapter.targets:
+            place, _, name = target.rpartition(".")
+            if name in wanted:
+                chosen.setdefault(place, set()).add(name)
+        for place, names in sorted(chosen.items()):
+            missing = sorted(wanted - names)
+            if missing:
+                dot = f"{place}." if place else ""
+                yield Problem(
+                    code="CFG214",
+                    key="adapter.targets",
+                    message=f"ComfyUI has one layer for {', '.join(sorted(wanted))}, and "
+                    f"{', '.join(dot + name for name in missing)} is left out",
+                    why="its file could not be written",
+                    fix='train them together, or set adapter.formats = ["diffusers"]',
+                    patch={"adapter.formats": ["diffusers"]},
+                )
+
+
 RULES = (
     adapter_only_in_adapter_mode,
     preset_known,
@@ -140,4 +168,5 @@ RULES = (
     start_exists,
     start_is_one,
     dropout_leaves_signal,
+    fused_layers_whole,
 )

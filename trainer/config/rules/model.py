@@ -99,7 +99,7 @@ def text_length_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
     if asked is None:
         return
     usual = max((encoder.max_tokens for encoder in facts.text_encoders), default=0)
-    limit = max(usual, facts.token_limit)
+    limit = facts.token_limit or max(usual, 512)
     if "max_tokens" not in facts.supports:
         yield Problem(
             code="CFG017",
@@ -142,6 +142,19 @@ def vae_survives_fp16(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
             message=f"the usual {facts.display_name} autoencoder overflows in fp16",
             why="pictures become black or NaN",
             fix='use "fp32", or an fp16-safe autoencoder',
+        )
+
+
+def latents_are_drawn(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.vae_deterministic and config.cache.latents is not None:
+        yield Problem(
+            code="CFG215",
+            key="cache.latents",
+            idle=True,
+            message=f"the autoencoder of {facts.display_name} gives one latent of a picture, "
+            "without a spread",
+            fix="remove cache.latents",
+            patch={"cache.latents": None},
         )
 
 
@@ -231,6 +244,7 @@ RULES = (
     text_length_fits,
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
+    latents_are_drawn,
     full_training_is_large,
     weights_can_be_found,
     hub_keys_on_hub,

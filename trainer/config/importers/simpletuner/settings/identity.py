@@ -8,6 +8,7 @@ from trainer.config.importers.simpletuner.translation import Translation
 
 DEFAULT_FLAVOURS = {
     "flux": "krea",
+    "sana": "sana1.5-4.8b-1024",
     "sd1x": "dreamshaper",
     "sd2x": "pseudoflex-v2",
     "sdxl": "base-1.0",
