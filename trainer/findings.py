@@ -301,6 +301,17 @@ CODES: dict[str, str] = {
     "CFG229": "A setting about the autoencoder is made for a family that has none.",
     "CFG250": "ComfyUI itself has no model of the family whose adapter is written for it.",
     "CFG251": "A layer is to be taken of a text encoder that has fewer.",
+    "CFG210": "The assistant adapter of a distilled checkpoint cannot be used: it is not there, "
+    "cannot be read, or does not fit the model.",
+    "CFG211": "A setting of `model.assistant` has no effect: in full training, or where there is "
+    "no assistant.",
+    "CFG212": "A distilled checkpoint is trained without an assistant, which undoes its "
+    "distillation.",
+    "CFG213": "A picture or a text is larger than the model's tables of positions.",
+    "CFG214": "ComfyUI has one layer for several of a family, and the targets are only some of "
+    "these.",
+    "CFG215": "`cache.latents` has no effect: the autoencoder gives one latent, not a "
+    "distribution.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

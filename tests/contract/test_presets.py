@@ -47,6 +47,10 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "flux2": 3.88e9,
     "flux2 klein-9b": 9.08e9,
     "flux2 dev": 32.22e9,
+    "lumina2": 2.61e9,
+    "sana": 1.61e9,
+    "sana sana1.5-4.8b-1024": 4.73e9,
+    "z_image": 6.16e9,
 }
 
 

@@ -92,6 +92,7 @@ def pipeline_output(kind: str, path: Path, folder: Path, name: str) -> torch.Ten
     elif family.facts.diffusers_reads_alpha or "comfyui" not in name:
         pipe.load_lora_weights(folder, weight_name=name)
     else:
-        pipe.load_lora_weights(without_alpha(load_file(folder / name)))
+        added = without_alpha(load_file(folder / name))
+        pipe.load_lora_weights(dict(kind_of(kind).unfused(added)))
     family.modules["denoiser"] = getattr(pipe, family.facts.denoiser_slot)
     return output(family)

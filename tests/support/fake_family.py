@@ -47,6 +47,7 @@ class FakeFamily:
         self.loaded: set[str] = set()
         self.loads: Counter[str] = Counter()
         self.captions: list[str] = []
+        self.apart = False  # negative prompts are worded otherwise
         self.num_pictures = 0
         self.batch_matters = False  # as with kernels that sum differently for other batch sizes
         self.log: Path | None = None  # one line per encoded picture, across processes
@@ -109,6 +110,12 @@ class FakeFamily:
     @staticmethod
     def colour(picture: Image) -> Tensor:
         return torch.tensor(list(picture.resize((1, 1), 4).getpixel((0, 0)))).float()
+
+    def encodes_apart(self, negative: str) -> bool:
+        return self.apart and bool(negative)
+
+    def encode_negative(self, texts: Sequence[str]) -> list[dict[str, Tensor]]:
+        return self.encode_text([f"not {text}" for text in texts])
 
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence

@@ -68,6 +68,11 @@ class Trainable(Protocol):
         """
         ...
 
+    def for_use(self) -> AbstractContextManager[None]:
+        """Within the block the model acts as its users will have it: what only helps training is
+        off."""
+        ...
+
 
 def copy_into(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Overwrite parameters in place; names and shapes must agree."""

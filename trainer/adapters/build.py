@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import torch
 
+from trainer.adapters.assistant import assisted
 from trainer.adapters.base import Trainable
 from trainer.adapters.full import FullRank
 from trainer.adapters.lora import LoRA
@@ -31,4 +32,5 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
         )
     kind = LyCORIS if config.adapter.kind == "lycoris" else LoRA
     seed, title = config.job.seed, config.job.name
-    return kind(config.adapter, family, seed=seed, dtype=dtype, title=title)
+    inner = kind(config.adapter, family, seed=seed, dtype=dtype, title=title)
+    return assisted(inner, family, config.model.assistant)

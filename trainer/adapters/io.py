@@ -18,7 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trainer.adapters.layouts import AdapterTensors, Renames, from_file, to_comfyui
+from trainer.adapters.layouts import AdapterTensors, to_comfyui
+from trainer.adapters.native import by_family, to_native
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.plain import write as write_plain
 from trainer.catalog import load_class
@@ -66,6 +67,8 @@ def write_comfyui(
 ) -> Path:
     """One file with alpha beside every pair; its name shows up in the user's list of adapters."""
     path = folder / f"{name}.safetensors"
+    if facts.comfyui_native is not None:
+        adapter = to_native(adapter, facts.comfyui_native)
     named = to_comfyui(adapter, facts.comfyui_prefix or facts.denoiser_slot, facts.comfyui_names)
     tensors = {key: tensor.contiguous() for key, tensor in named.items()}
     save_file(tensors, path, metadata=dict(metadata))
@@ -131,11 +134,14 @@ def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def read_adapter(path: Path, modules: Iterable[str], renames: Renames = ()) -> AdapterTensors:
-    """An adapter file of any known layout; `renames` are the family's `comfyui_names`."""
+def read_adapter(
+    path: Path, modules: Iterable[str], facts: FamilyFacts | None = None
+) -> AdapterTensors:
+    """An adapter file of any known layout; by `facts` also those with names that are not
+    diffusers' own."""
     tensors, metadata = read_file(path)
     names = list(modules)
-    return from_file(tensors, names, _metadata_alphas(metadata, names), renames)
+    return by_family(tensors, names, _metadata_alphas(metadata, names), facts)
 
 
 def _metadata_alphas(metadata: Mapping[str, str], modules: Iterable[str]) -> dict[str, float]:

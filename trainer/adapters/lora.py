@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from trainer.adapters import dora, io, lean, prior, starts, verify
+from trainer.adapters.active import without
 from trainer.adapters.base import SavedFile, copy_into, swapped
 from trainer.adapters.layouts import DOWN, MAGNITUDE, UP, AdapterTensors
 from trainer.adapters.patterns import sizes
@@ -120,8 +121,7 @@ class LoRA:
                 dora.install(layer, ADAPTER)
 
     def _start_from(self, path: Path) -> None:
-        renames = self.family.facts.comfyui_names
-        given = io.read_adapter(path, dict.fromkeys(self.sizes), renames)
+        given = io.read_adapter(path, dict.fromkeys(self.sizes), self.family.facts)
         io.check_fit(path, given.tensors, self._parameters)
         tensors = dict(given.tensors)
         for module, alpha in given.alphas.items():
@@ -193,8 +193,8 @@ class LoRA:
         saved = []
         for layout in io.layouts(self.config, self.family.facts):
             path = self._write(layout, folder, adapter, step, suffix)
-            names = self.family.facts.comfyui_names
-            problems = verify.verify_file(path, adapter, trained=step > 0, renames=names)
+            facts = self.family.facts
+            problems = verify.verify_file(path, adapter, trained=step > 0, facts=facts)
             if not any(p.level == "error" for p in problems):
                 problems += verify.verify_output(
                     path, self.family, expected, active=ADAPTER, dtype=self.dtype
@@ -235,13 +235,11 @@ class LoRA:
         }
         return plain | ({"use_dora": True} if self.config.dora else {})
 
-    @contextmanager
-    def base_scope(self) -> Iterator[None]:
-        self.family.denoiser.disable_adapters()
-        try:
-            yield
-        finally:
-            self.family.denoiser.enable_adapters()
+    def base_scope(self) -> AbstractContextManager[None]:
+        return without(self.family.denoiser, ADAPTER)
+
+    def for_use(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def at_strength(self, strength: float) -> Iterator[None]:

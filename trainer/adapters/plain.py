@@ -14,7 +14,8 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from trainer.adapters.layouts import AdapterTensors, detect, from_file, to_diffusers
+from trainer.adapters.layouts import AdapterTensors, detect, to_diffusers
+from trainer.adapters.native import by_family
 from trainer.catalog.facts import FamilyFacts
 
 METADATA_KEY = "lora_adapter_metadata"
@@ -40,7 +41,7 @@ def load_into(denoiser: Any, facts: FamilyFacts, path: Path, name: str) -> None:
         return
     # diffusers has no reader for alpha beside the pairs, nor for ComfyUI's names
     modules = [module for module, _ in denoiser.named_modules()]
-    adapter = from_file(tensors, modules, {}, facts.comfyui_names)
+    adapter = by_family(tensors, modules, {}, facts)
     denoiser.load_lora_adapter(
         to_diffusers(adapter, component),
         prefix=component,

@@ -25,12 +25,11 @@ from trainer.adapters.layouts import (
     DORA_SCALE,
     UP,
     AdapterTensors,
-    Renames,
     detect,
-    from_file,
     scaled_in,
     to_diffusers,
 )
+from trainer.catalog.facts import FamilyFacts
 from trainer.errors import TrainerError
 from trainer.findings import Finding, finding
 from trainer.models.base import Family
@@ -41,11 +40,11 @@ TOLERANCE = {torch.float32: 1e-6}  # of the largest output; lower precisions: 2e
 
 
 def verify_file(
-    path: Path, expected: AdapterTensors, *, trained: bool, renames: Renames = ()
+    path: Path, expected: AdapterTensors, *, trained: bool, facts: FamilyFacts | None = None
 ) -> list[Finding]:
     """Problems of a written adapter; empty when it is exactly what is in memory."""
     try:
-        found = read_adapter(path, expected.modules, renames)
+        found = read_adapter(path, expected.modules, facts)
     except TrainerError as error:
         return [_bad(path, error.finding.message)]
     problems = _compare(path, found, expected)
@@ -110,15 +109,9 @@ def verify_output(
 @contextmanager
 def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
     """Within the block the denoiser acts with the adapter of the file instead of `active`."""
-    pipeline = family.pipeline()
     try:
-        # it would warn of the text encoders that are not there
-        with quiet(), torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if hasattr(pipeline, "load_lora_weights"):
-                _load(pipeline, path, family)
-            else:
-                plain.load_into(family.denoiser, family.facts, path, SECOND)
+        with torch.random.fork_rng(), _calm():
+            attach(path, family, SECOND)
             family.denoiser.set_adapter(SECOND)
             yield
     finally:
@@ -129,16 +122,34 @@ def _second_adapter(path: Path, family: Family, active: str) -> Iterator[None]:
         family.denoiser.set_adapter(active)  # also makes its weights trainable again
 
 
-def _load(pipeline: Any, path: Path, family: Family) -> None:
+def attach(path: Path, family: Family, name: str) -> None:
+    """Load the file onto the live denoiser as adapter `name`, as users do."""
+    with _calm():
+        pipeline = family.pipeline()
+        if hasattr(pipeline, "load_lora_weights"):
+            _load(pipeline, path, family, name)
+        else:
+            plain.load_into(family.denoiser, family.facts, path, name)
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Libraries warn of absent text encoders, and of a second adapter, which is meant here."""
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _load(pipeline: Any, path: Path, family: Family, name: str) -> None:
     """As users do; where diffusers would leave something out, by our own key table."""
     tensors, _ = read_file(path)
     if _understood(tensors, family):
-        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=SECOND)
+        pipeline.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name=name)
         return
-    modules = [name for name, _ in family.denoiser.named_modules()]
-    adapter = scaled_in(from_file(tensors, modules, {}, family.facts.comfyui_names))
+    modules = [module for module, _ in family.denoiser.named_modules()]
+    adapter = scaled_in(read_adapter(path, modules, family.facts))
     named = to_diffusers(adapter, family.facts.denoiser_slot)
-    pipeline.load_lora_weights(named, adapter_name=SECOND)
+    pipeline.load_lora_weights(named, adapter_name=name)
 
 
 def _understood(tensors: Mapping[str, Tensor], family: Family) -> bool:

@@ -42,8 +42,9 @@ def _where(placement: Placement) -> tuple[object, ...]:
     return (placement.target, placement.resize, placement.left, placement.top)
 
 
-def text_key(caption: str, encoder: str) -> bytes:
-    return digest("text/1", caption, encoder)
+def text_key(caption: str, encoder: str, *, negative: bool = False) -> bytes:
+    """`negative` where guidance steers away from it and the family words that in another way."""
+    return digest("text/1", caption, encoder, *(("negative",) if negative else ()))
 
 
 # --- the same parts in words, for `stune cache why`: what is in a key has a name here -------------

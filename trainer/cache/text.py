@@ -25,13 +25,17 @@ def build_text(
     should_stop: Callable[[], bool],
     room: Room | None = None,
     places: Places | None = None,
+    negatives: Iterable[str] = (),
 ) -> bool:
     """Store the embeddings of all captions; False when asked to stop before the end.
 
     The encoders are loaded with the first caption that is missing, and dropped at the end.
     `places` is asked once, where the missing captions come from, for `stune cache why`.
+    `negatives` are texts of guidance that the family encodes apart.
     """
-    texts = {text_key(caption, store.encoder): caption for caption in captions}
+    texts = {text_key(text, store.encoder): text for text in captions}
+    apart = {text_key(text, store.encoder, negative=True): text for text in negatives}
+    texts |= apart
     missing = store.missing(sorted(texts))
     size = family.captions_at_once(batch_size)
     groups = [missing[i : i + size] for i in range(0, len(missing), size)]
@@ -39,12 +43,16 @@ def build_text(
         return True
 
     def encode(keys: Keys) -> Encoded:
-        entries = family.encode_captions([texts[key] for key in keys], batch_size)
-        return dict(zip(keys, entries, strict=True)), {}
+        plain, others = [k for k in keys if k not in apart], [k for k in keys if k in apart]
+        entries = family.encode_captions([texts[key] for key in plain], batch_size) if plain else []
+        if others:
+            family.load("text")
+            entries += family.encode_negative([texts[key] for key in others])
+        return dict(zip([*plain, *others], entries, strict=True)), {}
 
     store.describe(family.describe("text"))
     if places is not None:
-        _note(store, places({texts[key] for key in missing}))
+        _note(store, places({texts[key] for key in missing if key not in apart}))
     try:
         return fill(
             store, groups, encode, on_progress=on_progress, should_stop=should_stop, room=room

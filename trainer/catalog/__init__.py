@@ -25,14 +25,17 @@ FAMILIES: dict[str, str] = {
     "kandinsky5_image": "trainer.models.kandinsky5_image:Kandinsky5Image",
     "kolors": "trainer.models.kolors:Kolors",
     "longcat_image": "trainer.models.longcat_image:LongCatImage",
+    "lumina2": "trainer.models.lumina2:Lumina2",
     "omnigen": "trainer.models.omnigen:OmniGen",
     "pixart": "trainer.models.pixart:PixArt",
     "qwen_image": "trainer.models.qwen_image:QwenImage",
+    "sana": "trainer.models.sana:Sana",
     "sd1x": "trainer.models.sd1x:SD1X",
     "sd2x": "trainer.models.sd2x:SD2X",
     "sd3": "trainer.models.sd3:SD3",
     "sdxl": "trainer.models.sdxl:SDXL",
     "stable_cascade": "trainer.models.stable_cascade:StableCascade",
+    "z_image": "trainer.models.z_image:ZImage",
 }
 
 

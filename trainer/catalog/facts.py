@@ -74,6 +74,14 @@ class ImageEncoderFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Native:
+    """Layers of the original weights beside diffusers', by the endings of their names."""
+
+    renamed: dict[str, str]  # diffusers' -> the original's
+    fused: dict[str, tuple[str, ...]]  # the original's -> those of diffusers, as they are stacked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyFacts:
     """Frozen description of a family; units: pixels, latent channels, tokens."""
 
@@ -91,7 +99,7 @@ class FamilyFacts:
     image_encoder: ImageEncoderFact | None = None
     processor_slot: str | None = None  # how the text encoder is shown pictures, where it sees any
     processor_class: str = "transformers.Qwen2VLImageProcessor"
-    token_limit: int = 512  # how long model.max_tokens may make the text, where it counts
+    token_limit: int | None = None  # of model.max_tokens; None: as the encoders, at least 512
     pipeline_class: str
     flavours: dict[str, Flavour]
     default_flavour: str
@@ -99,10 +107,12 @@ class FamilyFacts:
     continuous_time: bool = False  # noise levels are 0..1 of a cosine schedule, though not flow
     latent_channels: int
     spatial_factor: int | Fraction  # pixels along one side of a latent pixel
+    latent_multiple: int = 2  # of which the sides of latents are multiples when sampling
     frame_stride: int = 1  # of videos: frames are frame_offset + k x frame_stride
     frame_offset: int = 0
     packing: Packing = Packing.NONE  # latent pixels that make one token
     latent_stat: str = "sample"  # of the VAE posterior, for the training cache
+    vae_deterministic: bool = False  # it gives one latent, not a distribution of them
     vae_fp32: bool = False
     vae_file: str | None = None  # its one file, where diffusers has no class for it
     fp32_weights: bool = False  # the base may not be kept in a lower precision
@@ -120,6 +130,7 @@ class FamilyFacts:
     layouts: tuple[str, ...] = ("diffusers", "comfyui")  # of adapter files that a program loads
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
+    comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
     in_comfyui: bool = True  # whether it has a model of this family
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     checkpoint_blocks: bool = True
@@ -154,11 +165,12 @@ class FamilyFacts:
 
     @property
     def sample_multiple(self) -> int:
-        """Sides of drawn pictures: at least two latent pixels a step, and a whole number; of
-        pixels, what the denoiser needs."""
+        """Sides of drawn pictures: whole numbers of what the pipeline steps by; of pixels, what
+        the denoiser needs."""
         if self.vae_class is None:
             return self.pixel_multiple
-        return max(self.whole_pixels, min(int(2 * self.spatial_factor), self.pixel_multiple))
+        step = int(self.latent_multiple * self.spatial_factor)
+        return max(self.whole_pixels, min(step, self.pixel_multiple))
 
     @property
     def lycoris_presets(self) -> dict[str, tuple[str, ...]]:

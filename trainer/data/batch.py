@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trainer.models.condition import Condition
+from trainer.models.condition import Condition, moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Batch:
         return replace(
             self,
             latents=self.latents.to(device, non_blocking=True),
-            text={k: v.to(device, non_blocking=True) for k, v in self.text.items()},
+            text=moved(self.text, lambda t: t.to(device, non_blocking=True)),
             sizes=self.sizes.to(device, non_blocking=True),
             masks=_optional(self.masks, device),
             conditioning=tuple(c.to(device, non_blocking=True) for c in self.conditioning),
@@ -49,7 +49,7 @@ class Batch:
         return replace(
             self,
             latents=self.latents.pin_memory(),
-            text={k: v.pin_memory() for k, v in self.text.items()},
+            text=moved(self.text, lambda t: t.pin_memory()),
             sizes=self.sizes.pin_memory(),
             masks=None if self.masks is None else self.masks.pin_memory(),
             conditioning=tuple(c.pin_memory() for c in self.conditioning),

@@ -32,14 +32,18 @@ from trainer.data.item import Item
 from trainer.data.needs import PART, Stores, Survey, Target, digest_of, settle, shapes_of, survey
 from trainer.data.table import Table
 from trainer.data.task import Task, stopped
+from trainer.models.base import Family
 
 # --- texts -------------------------------------------------------------------------------------
 
 
-def validation_texts(config: JobConfig) -> list[str]:
-    """Texts that validation needs embeddings of, apart from any picture."""
-    texts = config.validation.texts
-    return sorted({*texts, config.validation.negative}) if texts else []
+def validation_texts(config: JobConfig, family: Family) -> list[tuple[str, bool]]:
+    """Texts that validation needs embeddings of, apart from any picture, the negative one last;
+    and whether the family encodes them apart."""
+    texts, negative = config.validation.texts, config.validation.negative
+    if not texts:
+        return []
+    return [*((t, False) for t in sorted(set(texts))), (negative, family.encodes_apart(negative))]
 
 
 def cache_text(task: Task, tables: Sequence[Table]) -> Store:
@@ -49,13 +53,14 @@ def cache_text(task: Task, tables: Sequence[Table]) -> Store:
         return store
     for table in tables:
         store.reference(task.run, table.dataset.id, _text_keys(table, store), digest_of(table))
-    others = [text_key(text, store.encoder) for text in ("", *validation_texts(task.config))]
+    asked = [("", False), *validation_texts(task.config, task.family)]
+    others = [text_key(text, store.encoder, negative=apart) for text, apart in asked]
     store.reference(task.run, "validation", others)
     # from here on nothing of it is cleared away, so what is found complete stays so
     generation = store.generation()
     todo = [table for table in tables if store.covered(digest_of(table)) is None]
     captions = {c for table in todo for row in range(len(table)) for c in table.captions(row)}
-    captions.update(validation_texts(task.config))
+    captions.update(text for text, apart in asked[1:] if not apart)
     if any(table.dataset.caption.dropout for table in tables):
         captions.add("")
 
@@ -75,6 +80,7 @@ def cache_text(task: Task, tables: Sequence[Table]) -> Store:
         should_stop=task.should_stop,
         room=Room.of(task.root, task.config.cache.max_gb),
         places=places,
+        negatives=[text for text, apart in asked if apart],
     )
     if not whole:
         raise stopped()

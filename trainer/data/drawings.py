@@ -38,7 +38,8 @@ def drawings(
     if not asked.texts:
         return []
     if seen is None:
-        negative = reader.text_of(asked.negative)
+        apart = family.encodes_apart(asked.negative)
+        negative = reader.text_of(asked.negative, negative=apart)
         given = [None] * len(asked.prompts) + pictures
         return [
             Drawing(prompt, reader.text_of(prompt), negative, picture)

@@ -44,8 +44,8 @@ class Reader:
         self._latents, self._masks, self._text = stores.latents, stores.masks, text
         self._stores = stores
 
-    def text_of(self, caption: str) -> dict[str, Tensor]:
-        return self._text.get(text_key(caption, self._text.encoder))
+    def text_of(self, caption: str, *, negative: bool = False) -> dict[str, Tensor]:
+        return self._text.get(text_key(caption, self._text.encoder, negative=negative))
 
     def _shown(self, item: Item, caption: str) -> dict[str, Tensor]:
         store = self._stores.seen_text

@@ -18,7 +18,7 @@ from trainer.cache.keys import text_key
 from trainer.cache.store import Store
 from trainer.config.schema.root import JobConfig
 from trainer.data.batch import Batch
-from trainer.data.caching import cache_samples, cache_text, validation_texts
+from trainer.data.caching import cache_samples, cache_text
 from trainer.data.datasets import cache_root, datasets, square_size
 from trainer.data.drawings import Drawing, drawings
 from trainer.data.extent import demand_positions
@@ -101,7 +101,8 @@ def prepare(
 
 
 def _texts(config: JobConfig, store: Store) -> dict[str, dict[str, Tensor]]:
-    return {text: store.get(text_key(text, store.encoder)) for text in validation_texts(config)}
+    texts = {*config.validation.texts, config.validation.negative}
+    return {text: store.get(text_key(text, store.encoder)) for text in texts}
 
 
 # --- what the loop asks for --------------------------------------------------------------------

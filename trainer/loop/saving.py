@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trainer.adapters import assistant
 from trainer.ckpt.identity import check_identity, shapes_digest
 from trainer.ckpt.load import find_checkpoint, read_checkpoint, read_identity
 from trainer.ckpt.retention import prune
@@ -33,6 +34,7 @@ def identity(parts: Parts) -> dict[str, Any]:
         "family": config.model.family,
         "mode": config.model.mode,
         "denoiser": parts.family.identity("denoiser"),
+        "assistant": assistant.identity(config.model),
         "trainable": shapes_digest(parts.trainable.state_dict()),
         "adapter": parts.trainable.traits(),
         "dataset": parts.prepared.plan_train.plan_hash,

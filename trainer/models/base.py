@@ -339,6 +339,14 @@ class Family(ABC):
             encoded = [self.encode_text(batch) for batch in batches]
         return [entry for entries in encoded for entry in entries]
 
+    def encodes_apart(self, negative: str) -> bool:
+        """Whether a text that guidance steers away from is encoded unlike the same caption."""
+        return False
+
+    def encode_negative(self, texts: Sequence[str]) -> list[TextEntry]:
+        """Entries of such texts, where `encodes_apart` says so."""
+        raise AssertionError(f"{self.facts.key} encodes no text apart")
+
     def collate_text(self, items: Sequence[Mapping[str, Tensor]]) -> TextEntry:
         """Stack entries; sequences of different length are padded with zeros at the end."""
         return {key: _stack([item[key] for item in items]) for key in items[0]}

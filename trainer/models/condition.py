@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
+
+HOST = frozenset({"lengths"})  # of a text: what the host reads, so that it never waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,8 @@ class Condition:
     references: tuple[Tensor, ...] = ()
     image_embeds: Tensor | None = None
     reference_levels: Tensor | None = None
+
+
+def moved(text: Mapping[str, Tensor], move: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """A collated text after `move`, but for what stays with the host."""
+    return {key: value if key in HOST else move(value) for key, value in text.items()}

@@ -131,7 +131,7 @@ def spatial_factor(source: Source) -> int | None:
     config = _vae_config(source)
     if "temperal_downsample" in config:  # one entry for each level that halves the picture
         return 2 ** len(config["temperal_downsample"])
-    levels = config.get("block_out_channels")
+    levels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
     return 2 ** (len(levels) - 1) if levels else None
 
 

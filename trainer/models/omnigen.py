@@ -78,7 +78,7 @@ class OmniGen(Family):
             predict,
             scheduler("FlowMatchEulerDiscreteScheduler", self.scheduler_config),
             self.modules.get("vae"),
-            (self.denoiser.config.in_channels, self.spatial_factor),
+            (self.denoiser.config.in_channels, int(self.spatial_factor)),
             self.device,
         )
 

@@ -110,6 +110,7 @@ IDENTITY_FIELDS = (
     "family",
     "mode",
     "denoiser",
+    "assistant",
     "trainable",
     "adapter",
     "dataset",

@@ -41,6 +41,7 @@ def make_samples(parts: Parts, session: Session, step: int) -> None:
         with (
             torch.no_grad(),
             parts.weights_for_use(),
+            parts.trainable.for_use(),
             ensemble(parts) as models,
             _listening(models.denoisers, session),
         ):

@@ -36,6 +36,10 @@ def own_name(module: str) -> str:
     return module
 
 
+def as_added(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return tensors
+
+
 def scaled(vae: Any, latents: Tensor) -> Tensor:
     """What the autoencoder decodes, from normalised latents."""
     return latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
@@ -53,6 +57,7 @@ class Kind:
     widest: str  # the target preset with most modules
     comfyui: re.Pattern[str] | None  # module names that ComfyUI maps; None: it loads no such model
     comfyui_name: Callable[[str], str] = own_name  # what it calls a module
+    unfused: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = as_added  # its layers as ours
     raw: Callable[[Any, Tensor], Tensor] = scaled
     unpacked: Callable[[Tensor, Any, int], Tensor] = as_they_are  # latents that a pipeline returns
     model: Mapping[str, Any] = field(default_factory=dict)  # options of [model] for tiny weights

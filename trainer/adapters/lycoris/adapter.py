@@ -8,7 +8,7 @@ bf16 ones. Initial values come from the run's seed and leave the global generato
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -146,6 +146,9 @@ class LyCORIS:
     def base_scope(self) -> Iterator[None]:
         with self.at_strength(0.0):
             yield
+
+    def for_use(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def at_strength(self, strength: float) -> Iterator[None]:

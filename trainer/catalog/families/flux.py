@@ -49,6 +49,7 @@ FACTS = FamilyFacts(
             licence="Apache-2.0",
             defaults={
                 "model.max_tokens": 256,
+                "model.assistant.path": "ostris/FLUX.1-schnell-training-adapter",
                 "validation.steps": 4,
                 "validation.guidance": 0.0,
             },

@@ -147,7 +147,9 @@ def dropout_leaves_signal(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
 
 
 def comfyui_knows_the_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    named = config.model.mode == "adapter" and "comfyui" in config.adapter.formats
+    named = config.model.mode == "adapter" and "comfyui" in (
+        config.adapter.formats or facts.layouts
+    )
     if named and not facts.in_comfyui:
         yield Problem(
             code="CFG250",
@@ -158,6 +160,34 @@ def comfyui_knows_the_family(config: JobConfig, facts: FamilyFacts) -> Iterator[
             fix='set adapter.formats = ["diffusers"] for one file',
             patch={"adapter.formats": ["diffusers"]},
         )
+
+
+def fused_layers_whole(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    """Where ComfyUI has one layer for several, its file needs an adapter on each of these."""
+    adapter, native = config.adapter, facts.comfyui_native
+    written = adapter.formats or facts.layouts
+    if native is None or config.model.mode != "adapter" or "comfyui" not in written:
+        return
+    for parts in native.fused.values():
+        wanted = {part.rpartition(".")[2] for part in parts}
+        chosen: dict[str, set[str]] = {}
+        for target in adapter.targets:
+            place, _, name = target.rpartition(".")
+            if name in wanted:
+                chosen.setdefault(place, set()).add(name)
+        for place, names in sorted(chosen.items()):
+            missing = sorted(wanted - names)
+            if missing:
+                dot = f"{place}." if place else ""
+                yield Problem(
+                    code="CFG214",
+                    key="adapter.targets",
+                    message=f"ComfyUI has one layer for {', '.join(sorted(wanted))}, and "
+                    f"{', '.join(dot + name for name in missing)} is left out",
+                    why="its file could not be written",
+                    fix='train them together, or set adapter.formats = ["diffusers"]',
+                    patch={"adapter.formats": ["diffusers"]},
+                )
 
 
 RULES = (
@@ -172,4 +202,5 @@ RULES = (
     start_is_one,
     dropout_leaves_signal,
     comfyui_knows_the_family,
+    fused_layers_whole,
 )

@@ -13,6 +13,7 @@ from trainer.catalog.facts import FamilyFacts
 from trainer.config.layers import Origin
 from trainer.config.rules import (
     adapter,
+    assistant,
     batches,
     beside,
     captions,
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     *cascade.RULES,
     *adapter.RULES,
     *variants.RULES,
+    *assistant.RULES,
     *length.RULES,
     *optimizer.RULES,
     *quant.RULES,

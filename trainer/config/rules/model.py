@@ -99,7 +99,7 @@ def text_length_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]
     if asked is None:
         return
     usual = max((encoder.max_tokens for encoder in facts.text_encoders), default=0)
-    limit = max(usual, facts.token_limit)
+    limit = facts.token_limit or max(usual, 512)
     if "max_tokens" not in facts.supports:
         yield Problem(
             code="CFG017",
@@ -164,6 +164,19 @@ def autoencoder_is_there(config: JobConfig, facts: FamilyFacts) -> Iterator[Prob
             message=f"{facts.display_name} works on pixels and has no autoencoder",
             fix=f"remove {key}",
             patch={key: None},
+        )
+
+
+def latents_are_drawn(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
+    if facts.vae_deterministic and config.cache.latents is not None:
+        yield Problem(
+            code="CFG215",
+            key="cache.latents",
+            idle=True,
+            message=f"the autoencoder of {facts.display_name} gives one latent of a picture, "
+            "without a spread",
+            fix="remove cache.latents",
+            patch={"cache.latents": None},
         )
 
 
@@ -257,6 +270,7 @@ RULES = (
     bf16_optimizer_needs_bf16,
     vae_survives_fp16,
     autoencoder_is_there,
+    latents_are_drawn,
     full_training_is_large,
     weights_can_be_found,
     hub_keys_on_hub,

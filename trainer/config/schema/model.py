@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trainer.config.schema.assistant import AssistantConfig
 from trainer.config.schema.base import Section, changes
 from trainer.config.schema.families.all import FamilyOptions
 
@@ -70,5 +71,7 @@ class ModelConfig(Section):
     """Tokens of a caption that are read; default: by family and flavour (UNets read 77)."""
     components: ComponentsConfig = Field(default_factory=ComponentsConfig)
     """Components from other places or in other precisions."""
+    assistant: AssistantConfig = Field(default_factory=AssistantConfig)
+    """Adapter that helps to train another one on a distilled checkpoint."""
     options: FamilyOptions = Field(default_factory=FamilyOptions)
     """Options of single families."""

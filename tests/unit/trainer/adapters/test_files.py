@@ -52,7 +52,7 @@ def test_layouts_round_trip_without_loss(kind, tiny_model, tmp_path):
     family, lora = trained(kind, tiny_model(kind), alpha=2.0)
     memory = lora.tensors()
     for file in lora.save(tmp_path, step=5):
-        back = read_adapter(file.path, memory.modules, family.facts.comfyui_names)
+        back = read_adapter(file.path, memory.modules, family.facts)
         assert back.tensors.keys() == memory.tensors.keys()
         assert all(torch.equal(back.tensors[k], t) for k, t in memory.tensors.items())
         assert back.alphas == memory.alphas

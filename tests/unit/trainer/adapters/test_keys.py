@@ -87,8 +87,8 @@ def test_every_preset_saves_verified_files(kind, tiny_model, tmp_path):
         files, lora = saved(kind, tiny_model(kind), tmp_path / preset, preset)
         for file in files.values():
             assert file.verified, (preset, file.findings)
-            names = catalog.family_facts(kind).comfyui_names
-            back = read_adapter(file.path, lora.tensors().modules, names)
+            facts = catalog.family_facts(kind)
+            back = read_adapter(file.path, lora.tensors().modules, facts)
             assert all(torch.equal(back.tensors[k], v) for k, v in lora.tensors().tensors.items())
 
 

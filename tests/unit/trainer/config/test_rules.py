@@ -21,6 +21,9 @@ OMNIGEN = "model.family = 'omnigen'"
 FULL = "model.mode = 'full'"
 BF16 = "compute.precision.dtype = 'bf16'"
 DENOISER, DECODER = "model.components.denoiser.dtype", "model.options.stable_cascade.decoder"
+LUMINA = "model.family = 'lumina2'"
+SCHNELL = "model.flavour = 'schnell'"
+HELP, ALONE = "model.assistant.path = 'owner/model'", "model.assistant.enabled = false"
 SCHEDULEFREE, PRODIGY = "optimizer.name = 'schedulefree'", "optimizer.name = 'prodigy'"
 PROMPT = "validation.prompts = ['a cat']"
 REFINER = "model.family = 'sdxl'; model.flavour = 'refiner-1.0'"
@@ -96,6 +99,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
     "CFG018": [
         ("model.max_tokens = 513", "model.max_tokens = 512"),
         ("model.max_tokens = 1000", "model.family = 'qwen_image'; model.max_tokens = 1000"),
+        (f"{LUMINA}; model.max_tokens = 300", f"{LUMINA}; model.max_tokens = 299"),
         (
             "model.family = 'auraflow'; model.max_tokens = 769",
             "model.family = 'auraflow'; model.max_tokens = 768",
@@ -112,6 +116,33 @@ CASES: dict[str, list[tuple[str, str]]] = {
             f"{XL}; model.components.vae.dtype = 'fp16'",
             f"{SD}; model.components.vae.dtype = 'fp16'",
         )
+    ],
+    "CFG210": [("model.assistant.path = './nowhere'", "model.assistant.path = 'owner/model'")],
+    "CFG211": [
+        (f"{FULL}; {HELP}", HELP),
+        ("model.assistant.strength = 0.5", f"{HELP}; model.assistant.strength = 0.5"),
+        (
+            f"{HELP}; {ALONE}; model.assistant.strength = 0.5",
+            f"{HELP}; {ALONE}; model.assistant.weight_name = 'a.safetensors'",
+        ),
+    ],
+    "CFG212": [
+        (f"{SCHNELL}; {ALONE}", SCHNELL),
+        (f"{SCHNELL}; {FULL}", f"{FULL}; {ALONE}"),
+    ],
+    "CFG214": [
+        (f"{LUMINA}; adapter.targets = ['to_q', 'to_k']", "adapter.targets = ['to_q', 'to_k']"),
+        (
+            f"{LUMINA}; adapter.targets = ['layers.0.attn.to_v']",
+            f"{LUMINA}; adapter.targets = ['layers.0.attn.to_v']; adapter.formats = ['diffusers']",
+        ),
+        (
+            f"{LUMINA}; adapter.targets = ['to_q', 'to_k', 'attn.to_v']",
+            f"{LUMINA}; adapter.targets = ['to_q', 'to_k', 'to_v']",
+        ),
+    ],
+    "CFG215": [
+        ("model.family = 'sana'; cache.latents = 'distribution'", "cache.latents = 'distribution'")
     ],
     "CFG021": [
         (

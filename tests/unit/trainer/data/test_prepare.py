@@ -373,6 +373,26 @@ def test_validation_texts_are_ready_without_encoders(root):
     assert made.sample_size == (64, 64)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_negative_prompt_may_be_worded_otherwise(root, apart):
+    """What is both caption and negative has two entries where the family tells them apart, and
+    one where it does not; a second start finds all of them."""
+    validation = {"prompts": ["blurry"], "negative": "blurry"}
+    config = job(root, dataset(root), validation=validation)
+    family = FakeFamily()
+    family.apart = apart
+    made, _ = run(config, family)
+    same = torch.equal(made.prompt_embeds["blurry"]["embeds"], made.negative_embeds["embeds"])
+    assert same is not apart
+    assert family.captions.count("blurry") == 1
+    assert family.captions.count("not blurry") == apart
+    again = FakeFamily()
+    again.apart = apart
+    made, _ = run(config, again)
+    assert again.captions == []
+    assert made.negative_embeds is not None
+
+
 def test_eval_batches_are_always_the_same_and_from_every_bucket(root):
     """Chosen by hash, first captions, no dropout, at most the asked number."""
     make_folder(root / "held", 12, sizes=SIZES, seed=5)

@@ -9,6 +9,8 @@ from trainer.config.schema.families.deepfloyd import DeepFloydOptions
 from trainer.config.schema.families.flux import FluxOptions
 from trainer.config.schema.families.flux2 import Flux2Options
 from trainer.config.schema.families.hidream import HiDreamOptions
+from trainer.config.schema.families.lumina2 import Lumina2Options
+from trainer.config.schema.families.sana import SanaOptions
 from trainer.config.schema.families.sdxl import SdxlOptions
 from trainer.config.schema.families.stable_cascade import StableCascadeOptions
 
@@ -28,3 +30,7 @@ class FamilyOptions(Section):
     """SDXL only."""
     stable_cascade: StableCascadeOptions = Field(default_factory=StableCascadeOptions)
     """Stable Cascade only."""
+    lumina2: Lumina2Options = Field(default_factory=Lumina2Options)
+    """Lumina-Image 2 only."""
+    sana: SanaOptions = Field(default_factory=SanaOptions)
+    """Sana only."""

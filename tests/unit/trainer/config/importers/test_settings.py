@@ -228,11 +228,46 @@ CASES = [
         {"model_family": "pixart", "snr_gamma": 5.0},
         {"loss.snr.gamma": 5.0},
     ),
+    Case(
+        "instruction before captions",
+        {
+            "model_family": "sana",
+            "model_flavour": None,
+            "sana_complex_human_instruction": "Draw: ",
+        },
+        {"model.options.sana.instruction": "Draw: ", "model.flavour": "sana1.5-4.8b-1024"},
+    ),
     # --- adapter
     flux(
         "rank and alpha",
         {"lora_rank": "64", "lora_alpha": 32, "lora_dropout": 0.0},
         {"adapter.rank": 64, "adapter.alpha": 32.0, "adapter.dropout": 0.0},
+    ),
+    flux(
+        "assistant of a distilled checkpoint",
+        {
+            "model_flavour": "schnell",
+            "assistant_lora_path": "a/b",
+            "assistant_lora_strength": "0.8",
+            "assistant_lora_inference_strength": 0,
+            "disable_assistant_lora": "false",
+        },
+        {
+            "model.assistant.path": "a/b",
+            "model.assistant.strength": 0.8,
+            "model.assistant.enabled": None,
+        },
+        keys={"disable_assistant_lora": "ignored"},
+    ),
+    flux(
+        "assistant switched off",
+        {
+            "model_flavour": "schnell",
+            "disable_assistant_lora": True,
+            "assistant_lora_path": "a/b",
+        },
+        {"model.assistant.enabled": False, "model.assistant.path": None},
+        keys={"assistant_lora_path": "ignored"},
     ),
     flux("dropout by default", {}, {"adapter.dropout": 0.1}),
     flux(

@@ -116,7 +116,9 @@ FAMILY: dict[str, Rule] = {
     **_of("minimaxmusic", "minimax_music_train_component", "minimax_music_lm_adapter"),
     **_of("minimaxmusic", "minimax_music_lm_adapter_strength", "minimax_music_lm_precache_mode"),
     **_of("minimaxmusic", "minimax_music_lm_max_frames"),
-    **_of("sana", "sana_complex_human_instruction"),
+    "sana_complex_human_instruction": direct(
+        "model.options.sana.instruction", "text", families=("sana",)
+    ),
     **_of("sd3", "sd3_clip_uncond_behaviour", "sd3_t5_uncond_behaviour"),
     **_of("wan", "wan_force_2_1_time_embedding"),
     **_of("wan", "enable_chunked_feed_forward", "feed_forward_chunk_size"),

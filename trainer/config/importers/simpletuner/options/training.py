@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trainer.config.importers.simpletuner.options.rule import Rule, dropped, handled, lacking
 
+DISTILLED = ("flux", "z_image")
 _TEXT = "text encoders are not trained here"
 _LEGACY = "an option of a training recipe that is gone"
 _DEEPSPEED = (
@@ -29,10 +30,10 @@ ADAPTER: dict[str, Rule] = {
     "init_lora": handled(),
     "init_lora_step": lacking("a run that starts from an adapter counts its steps from 0"),
     "init_lora_ema": lacking("the average starts at the weights of adapter.init_from"),
-    "assistant_lora_path": lacking("assistant adapters are not loaded here"),
-    "assistant_lora_strength": lacking("assistant adapters are not loaded here", 1.0),
-    "assistant_lora_inference_strength": lacking("assistant adapters are not loaded here", 0.0),
-    "disable_assistant_lora": dropped("assistant adapters are not loaded here"),
+    "assistant_lora_path": handled(families=DISTILLED),
+    "assistant_lora_strength": handled(1.0, families=DISTILLED),
+    "assistant_lora_inference_strength": handled(0.0, families=DISTILLED),
+    "disable_assistant_lora": handled(False, families=DISTILLED),
 }
 
 TEXT_ENCODER: dict[str, Rule] = {

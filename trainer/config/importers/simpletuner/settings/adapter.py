@@ -25,6 +25,20 @@ def adapter(t: Translation) -> None:
     else:
         _lora(t)
         _targets(t)
+    _assistant(t)
+
+
+def _assistant(t: Translation) -> None:
+    """A flavour that needs an assistant has it there as here, unless it is switched off."""
+    if t.read("disable_assistant_lora", "bool"):
+        t.put("disable_assistant_lora", "model.assistant.enabled", False)
+        rest = ("path", "strength", "inference_strength")
+        t.ignore([f"assistant_lora_{name}" for name in rest], "disable_assistant_lora is on")
+        return
+    t.source.ignored("disable_assistant_lora", "it is off, as it is here")
+    t.carry("assistant_lora_path", "model.assistant.path", "text", t.places.model)
+    for name in ("strength", "inference_strength"):
+        t.carry(f"assistant_lora_{name}", f"model.assistant.{name}", "float", float)
 
 
 def _lora(t: Translation) -> None:

@@ -11,6 +11,7 @@ from trainer.config.importers.simpletuner.translation import Translation
 DEFAULT_FLAVOURS = {
     "flux": "krea",
     "flux2": "klein-9b",
+    "sana": "sana1.5-4.8b-1024",
     "sd1x": "dreamshaper",
     "sd2x": "pseudoflex-v2",
     "sdxl": "base-1.0",
