@@ -167,7 +167,7 @@ class LoRA:
         """The adapter as files see it, on CPU."""
         source = self._parameters if values is None else values
         tensors = {k: v.detach().cpu().contiguous() for k, v in source.items()}
-        alphas = {name: size.alpha for name, size in self.sizes.items()}
+        alphas = {name: self.sizes[name].alpha for name in self._named}
         for name, layer in self._named.items():
             if hasattr(layer, prior.DOWN):
                 down, up = layer.prior_down.cpu(), layer.prior_up.cpu()
