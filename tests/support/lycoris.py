@@ -30,6 +30,8 @@ CASES: dict[str, dict[str, Any]] = PLAIN | {
     "glora rs": of("glora") | {"rslora": True},
 }
 
+BOTH = [("sd1x", name) for name in (*PLAIN, "loha+dora")] + [("flux", name) for name in CASES]
+
 
 def wide(family: str, case: str) -> dict[str, Any]:
     """The case with more layers, convolutions among them; BOFT cannot divide Flux's 192 outputs."""
@@ -39,7 +41,7 @@ def wide(family: str, case: str) -> dict[str, Any]:
 
 def fresh(name: str, path: Path, *, dtype: torch.dtype = torch.float32, **adapter: Any) -> Any:
     """A family and a new adapter on it, LyCORIS if nothing else is said."""
-    family = tiny_family(name, path, "text", "vae", "denoiser")
+    family = tiny_family(name, path, "text", "denoiser")
     config = tiny_config(name, path, adapter={"kind": "lycoris"} | adapter)
     return family, build_trainable(config, family, dtype)
 

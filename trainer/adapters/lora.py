@@ -64,7 +64,8 @@ class LoRA:
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
             family.denoiser.add_adapter(self._peft_config(), adapter_name=ADAPTER)
-            self._layers = {n: m for n, m in family.denoiser.named_modules() if _adapted(m)}
+            self._named = {n: m for n, m in family.denoiser.named_modules() if _adapted(m)}
+            self._layers = list(self._named.values())
             if config.init not in ("default", "gaussian"):
                 self._start()
         self._parameters: dict[str, Parameter] = {}
@@ -102,7 +103,7 @@ class LoRA:
 
         PEFT knows these starts too, but it takes the pair out of the base weight (see `starts`).
         """
-        for layer in self._layers.values():
+        for layer in self._layers:
             down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
             weight = layer.get_base_layer().weight.detach().flatten(1)
             first_down, first_up = starts.pair(
@@ -114,7 +115,7 @@ class LoRA:
 
     def _shape_forward(self) -> None:
         lean.install(self.family.denoiser, ADAPTER)
-        for layer in self._layers.values():
+        for layer in self._layers:
             if starts.has_prior(self.config.init) and self.config.init_from is None:
                 prior.install(layer, ADAPTER)
             if self.config.dora:
@@ -154,7 +155,7 @@ class LoRA:
         """The pairs that are subtracted: not trained, but part of the exact state."""
         return {
             f"{name}.{buffer}": getattr(layer, buffer)
-            for name, layer in self._layers.items()
+            for name, layer in self._named.items()
             if hasattr(layer, prior.DOWN)
             for buffer in (prior.DOWN, prior.UP)
         }
@@ -169,8 +170,8 @@ class LoRA:
         """The adapter as files see it, on CPU."""
         source = self._parameters if values is None else values
         tensors = {k: v.detach().cpu().contiguous() for k, v in source.items()}
-        alphas = {name: size.alpha for name, size in self.sizes.items()}
-        for name, layer in self._layers.items():
+        alphas = {name: self.sizes[name].alpha for name in self._named}
+        for name, layer in self._named.items():
             if hasattr(layer, prior.DOWN):
                 down, up = layer.prior_down.cpu(), layer.prior_up.cpu()
                 tensors[name + DOWN] = torch.cat([tensors[name + DOWN], down])
@@ -244,9 +245,8 @@ class LoRA:
     @contextmanager
     def at_strength(self, strength: float) -> Iterator[None]:
         """Own values are put back instead of divided out, so nothing is lost to rounding."""
-        layers = list(self._layers.values())
-        kept = [layer.scaling[ADAPTER] for layer in layers]
-        for layer, scale in zip(layers, kept, strict=True):
+        kept = [layer.scaling[ADAPTER] for layer in self._layers]
+        for layer, scale in zip(self._layers, kept, strict=True):
             if self.config.dora:
                 layer.strength = strength
             else:
@@ -254,7 +254,7 @@ class LoRA:
         try:
             yield
         finally:
-            for layer, scale in zip(layers, kept, strict=True):
+            for layer, scale in zip(self._layers, kept, strict=True):
                 layer.scaling[ADAPTER] = scale
                 layer.strength = 1.0
 

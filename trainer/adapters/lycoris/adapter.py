@@ -144,8 +144,11 @@ class LyCORIS:
 
     @contextmanager
     def base_scope(self) -> Iterator[None]:
-        with self.at_strength(0.0):
+        kept, self.switch.off = self.switch.off, True
+        try:
             yield
+        finally:
+            self.switch.off = kept
 
     def for_use(self) -> AbstractContextManager[None]:
         return nullcontext()

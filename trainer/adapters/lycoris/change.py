@@ -45,9 +45,13 @@ class Form:
 
 @dataclass(slots=True)
 class Switch:
-    """Shared by the layers of an adapter; `part` is the share of DyLoRA's ranks in use."""
+    """Shared by the layers of an adapter; `part` is the share of DyLoRA's ranks in use.
+
+    Strength 0 is not the same as off: there are gradients then, all of them 0.
+    """
 
     strength: float = 1.0
+    off: bool = False
     part: float | None = None
 
 
@@ -115,7 +119,7 @@ class Change:
 
         def add(module: torch.nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
             strength = self.switch.strength
-            if strength == 0.0:
+            if self.switch.off or (strength == 0.0 and not torch.is_grad_enabled()):
                 return out
             moved = self(args[0])
             return out + (moved if strength == 1.0 else moved * strength).to(out.dtype)

@@ -26,8 +26,10 @@ ADAPTERS = {
 }
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
-@pytest.mark.parametrize("kind", ["sd1x", "flux"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("flux", name) for name in ADAPTERS), ("sd1x", "dora"), ("sd1x", "lokr+dora")],
+)
 def test_a_file_acts_as_it_was_trained(kind, name, tiny_model, tmp_path):
     """Every file that is written, of either layout, gives the output of its training: on the bare
     model, and on one that another adapter is trained on, in whose place it then acts."""

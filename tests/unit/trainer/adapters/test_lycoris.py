@@ -18,18 +18,16 @@ from tests.support.families import (
     tiny_family,
     told,
 )
-from tests.support.lycoris import CASES, PLAIN, fresh, moved, of, wide
+from tests.support.lycoris import BOTH, CASES, PLAIN, fresh, moved, of, wide
 from trainer.adapters.lycoris import library
 from trainer.adapters.lycoris.change import DORA
 from trainer.adapters.lycoris.reopen import verify_file
 from trainer.errors import DataError
 
-BOTH = ("sd1x", "flux")
 BY_SETTINGS = ("ia3",)  # the library cannot tell them from the tensors
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize(("kind", "case"), BOTH)
 def test_starts_as_the_base_model_and_leaves_it_alone(kind, case, tiny_model):
     """No effect before the first step; off, or at strength 0, the base model to the bit, with
     DoRA and row factors too; the frozen weights keep every bit."""
@@ -50,8 +48,7 @@ def test_starts_as_the_base_model_and_leaves_it_alone(kind, case, tiny_model):
     assert all(torch.equal(v, weights[k]) for k, v in after.items())
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize(("kind", "case"), BOTH)
 def test_the_library_makes_the_same_of_the_file(kind, case, tiny_model, tmp_path):
     """On a fresh model, by the library's reader or, where it has none, its settings."""
     family, adapter = fresh(kind, tiny_model(kind), **wide(kind, case))
@@ -136,8 +133,7 @@ def test_another_form_is_no_start(tiny_model, tmp_path):
         fresh("flux", tiny_model("flux"), kind="lora", init_from=str(path))
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize(("kind", "case"), BOTH)
 def test_checkpointing_changes_no_gradient(kind, case, tiny_model):
     """Forward a second time in backward gives the same gradients, for DyLoRA at the same rank."""
 

@@ -210,6 +210,45 @@ def test_strength_scales_the_change(case, tiny_model):
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_every_form_learns(case, tiny_model):
+    """Ten steps on one batch bring the model nearer to a target that it had not aimed at."""
+    family, adapter = fresh("flux", tiny_model("flux"), **CASES[case])
+    noisy, time, condition = random_latents(family), some_times(family), told(text_of(family))
+    target = random_latents(family, seed=7)
+    optimizer = torch.optim.AdamW(adapter.groups(), lr=2e-2)
+
+    def loss() -> torch.Tensor:
+        return (family.forward(noisy, time, condition) - target).square().mean()
+
+    before = loss().item()
+    for step in range(10):
+        adapter.prepare(step)
+        loss().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    family.denoiser.eval()  # DyLoRA acts with all its ranks then
+    assert loss().item() < before - 1e-3
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_neutral_batch_has_gradients_of_zero(case, tiny_model):
+    """At strength 0, as a slider's neutral samples have it, there is a loss and nothing to learn;
+    off, there is not even a gradient."""
+    family, adapter = fresh("flux", tiny_model("flux"), **CASES[case])
+    moved(adapter)
+    family.denoiser.train()
+    noisy, time, condition = random_latents(family), some_times(family), told(text_of(family))
+    with adapter.at_strength(0.0):
+        out = family.forward(noisy, time, condition)
+        out.square().mean().backward()
+    assert not any(p.grad.any() for p in adapter.parameters().values() if p.grad is not None)
+    with adapter.base_scope():
+        base = family.forward(noisy, time, condition)
+    assert not base.requires_grad
+    assert torch.equal(out, base)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_a_step_reads_no_value(case, tiny_model):
     """Neither forward nor backward waits for the device, limits of rotations included."""
     family, adapter = fresh("flux", tiny_model("flux"), **CASES[case])
