@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trainer.adapters.tools.output import claim, one_family
+from trainer.adapters.tools.output import claim, one_family, told_family
 from trainer.adapters.tools.read import load_whole
 from trainer.adapters.tools.write import save
 
@@ -15,12 +15,12 @@ def convert(
 ) -> dict[str, Any]:
     """Write `file` again as `out`; what was done."""
     adapter = load_whole(file, family)
-    certain = one_family(file, adapter)
+    certain = one_family(file, adapter, layout)
     claim(out, force=force)
     save(out, adapter, layout, certain)
     return {
         "file": str(out),
-        "family": certain,
+        "family": told_family(adapter),
         "from": adapter.layout,
         "layout": layout,
         "layers": len(adapter.parts),

@@ -164,7 +164,9 @@ def _seen(part: Part, sizes: Sequence[int]) -> Note | None:
 
 def _diagonal(part: Part, sizes: Sequence[int], ranks: Sequence[int]) -> bool:
     edges = [sum(ranks[:n]) for n in range(len(ranks) + 1)]
-    for rows, (start, end) in zip(part.tensors[UP].split(list(sizes)), pairwise(edges), strict=True):
+    for rows, (start, end) in zip(
+        part.tensors[UP].split(list(sizes)), pairwise(edges), strict=True
+    ):
         if bool(rows[:, :start].any()) or bool(rows[:, end:].any()):
             return False
     return True

@@ -35,32 +35,35 @@ class Named:
 
 
 def resolve(key: Key, families: Sequence[str]) -> list[Named]:
-    """One meaning, several (ambiguous), or none (unknown)."""
-    for table, name in _tables(key, families):
-        if found := table.read(key.layer, flat=key.flat):
-            return [Named(match.ours, match.rows, name, match.theirs) for match in found]
+    """One meaning, several (ambiguous, or another one for each family), or none (unknown)."""
+    found: dict[tuple[tuple[str, ...], Rows], Named] = {}
+    for tables in _tables(key, families):
+        for table, name in tables:
+            if matches := table.read(key.layer, flat=key.flat):
+                for m in matches:
+                    found.setdefault((m.ours, m.rows), Named(m.ours, m.rows, name, m.theirs))
+                break
+    if found:
+        return list(found.values())
     if not key.flat:
-        return [Named((key.layer,), table="file")]
-    known = TEXT_ENCODER if key.component != DENOISER else templates(_one(families))
-    return [Named((name,), table="words") for name in divided(key.layer, _words(known))]
+        return [Named((key.layer,), table="file", theirs=key.layer)]
+    one = families[0] if len(families) == 1 else None
+    known = TEXT_ENCODER if key.component != DENOISER else templates(one)
+    return [Named((n,), table="words", theirs=n) for n in divided(key.layer, _words(known))]
 
 
-def _tables(key: Key, families: Sequence[str]) -> list[tuple[Table, str]]:
+def _tables(key: Key, families: Sequence[str]) -> list[list[tuple[Table, str]]]:
+    """For each family, where to look first, second and third."""
     if key.component != DENOISER:
-        return [(text_encoder_names(), "diffusers")]
+        return [[(text_encoder_names(), "diffusers")]]
     if not families:
-        return [(diffusers_names(None), "diffusers")]
-    found: list[tuple[Table, str]] = []
+        return [[(diffusers_names(None), "diffusers")]]
+    found = []
     for family in families:
-        found.append((diffusers_names(family), "diffusers"))
-        found.append((comfyui_names(family), "comfyui"))
-        if (original := original_names(family)) is not None:
-            found.append((original, "original"))
+        tables = [(diffusers_names(family), "diffusers"), (comfyui_names(family), "comfyui")]
+        original = original_names(family)
+        found.append(tables + ([] if original is None else [(original, "original")]))
     return found
-
-
-def _one(families: Sequence[str]) -> str | None:
-    return families[0] if len(families) == 1 else None
 
 
 @cache

@@ -51,12 +51,16 @@ class Part:
         return ALGORITHMS[self.algo].rank(self.tensors) if self.algo in ALGORITHMS else 0
 
     @property
+    def ranked(self) -> bool:
+        """Whether readers divide alpha by a rank."""
+        if self.algo not in ALGORITHMS:
+            return False
+        return any(name in self.tensors for name, _ in ALGORITHMS[self.algo].inner)
+
+    @property
     def scale(self) -> float:
         """What readers multiply the product by."""
-        ranked = self.algo in ALGORITHMS and any(
-            name in self.tensors for name, _ in ALGORITHMS[self.algo].inner
-        )
-        if self.alpha is None or not ranked or not self.rank:
+        if self.alpha is None or not self.ranked or not self.rank:
             return 1.0
         return float(self.alpha) / self.rank
 

@@ -75,7 +75,7 @@ def named(adapter: Adapter, layout: str, family: str) -> Named:
         return _flat(adapter.parts, facts, "lora_unet_"), metadata
     if layout == "comfyui":
         return _comfyui(adapter, facts), metadata
-    parts, notes = _originals(adapter, family)
+    parts, notes = original_parts(adapter, family)
     if notes:
         metadata[FUSED] = json.dumps(notes, sort_keys=True)
     if layout == "kohya" or unet:
@@ -144,7 +144,7 @@ def _text_prefix(component: str, facts: FamilyFacts) -> str:
     return f"lora_te{number}_"
 
 
-def _originals(adapter: Adapter, family: str) -> tuple[list[Part], dict[str, fuse.Note]]:
+def original_parts(adapter: Adapter, family: str) -> tuple[list[Part], dict[str, fuse.Note]]:
     """Parts under the names of the original model, and the ranks of fused ones."""
     table = original_names(family)
     if table is None:
