@@ -65,6 +65,8 @@ def _blocks(parts: Sequence[Part | None], sizes: Sequence[int]):
     scale = given[0].scale
     rank = sum(part.rank for part in given)
     dtype = given[0].tensors[UP].dtype
+    if any(part.scale != scale for part in given):
+        dtype = torch.float32  # the factor between two scales would round halves
     up = torch.zeros(sum(sizes), rank, *given[0].tensors[UP].shape[2:], dtype=dtype)
     row = column = 0
     note: Note = []
@@ -74,11 +76,11 @@ def _blocks(parts: Sequence[Part | None], sizes: Sequence[int]):
         else:
             block = part.tensors[UP]
             if part.scale != scale:
-                block = block * (part.scale / scale)
+                block = block.float() * (part.scale / scale)
             up[row : row + size, column : column + part.rank] = block
             column += part.rank
-            equal = part.alpha is not None and part.scale == scale
-            note.append((part.rank, float(part.alpha) if equal else scale * part.rank))
+            kept = part.alpha if part.scale == scale else None
+            note.append((part.rank, scale * part.rank if kept is None else float(kept)))
         row += size
     bare = all(part.alpha is None for part in given)
     if bare:

@@ -1,7 +1,8 @@
 """Headers of adapter files: alphas of the Diffusers layout, and our notes for the way back.
 
 Only what a layout cannot say in its tensors is noted: the form of alpha tensors (`stune.alpha`)
-where it is unusual, and the ranks inside fused layers (`stune.fused`).
+where it is unusual, the ranks inside fused layers (`stune.fused`), and that PEFT's settings were
+made here (`stune.made`), so that they go again with the layout that needs them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.tools.record import DORA, Part
 
-ALPHA, FUSED = "stune.alpha", "stune.fused"
+ALPHA, FUSED, MADE = "stune.alpha", "stune.fused", "stune.made"
 
 
 def config_of(metadata: Mapping[str, str], component: str) -> dict[str, Any]:
@@ -71,7 +72,14 @@ def peft_note(
     packed: dict[str, Any] = {}
     for name, parts in components.items():
         packed |= {f"{name}.{key}": value for key, value in _config(parts).items()}
-    return {METADATA_KEY: json.dumps(packed, indent=2, sort_keys=True)}
+    made = {} if METADATA_KEY in metadata else {MADE: METADATA_KEY}
+    return made | {METADATA_KEY: json.dumps(packed, indent=2, sort_keys=True)}
+
+
+def without_notes(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What the file's author wrote."""
+    ours = {ALPHA, FUSED, MADE} | ({METADATA_KEY} if MADE in metadata else set())
+    return {key: value for key, value in metadata.items() if key not in ours}
 
 
 def _agrees(config: Mapping[str, Any], parts: Sequence[Part]) -> bool:

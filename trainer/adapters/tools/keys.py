@@ -52,9 +52,8 @@ TAILS = {name: name for name in _SAME} | {
     f"{MAGNITUDE}.weight": MAGNITUDE,
     f"{MAGNITUDE}.default.weight": MAGNITUDE,
 }
-_TAIL = re.compile(
-    r"(?P<name>.+?)\.(?P<tail>%s)" % "|".join(sorted(map(re.escape, TAILS), key=len, reverse=True))
-)
+_ANY = "|".join(sorted(map(re.escape, TAILS), key=len, reverse=True))
+_TAIL = re.compile(rf"(?P<name>.+?)\.(?P<tail>{_ANY})")
 _PROCESSOR = re.compile(
     r"(?P<name>.+)\.processor\.(?P<layer>to_[qkv]|to_out|add_[qkv]_proj|to_add_out)_lora"
     r"\.(?P<half>down|up)\.weight"

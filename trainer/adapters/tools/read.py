@@ -20,7 +20,7 @@ from trainer.adapters.layouts import dora_scale
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.tools import fuse
 from trainer.adapters.tools.guess import Layer, guess
-from trainer.adapters.tools.header import ALPHA, FUSED, alpha_of
+from trainer.adapters.tools.header import FUSED, alpha_of, without_notes
 from trainer.adapters.tools.keys import MAGNITUDE, Key, parse
 from trainer.adapters.tools.naming import Named, resolve
 from trainer.adapters.tools.problems import unknown_keys
@@ -103,7 +103,7 @@ def take(
     if not layers:
         findings.append(_nothing(where))
     layout = _layout([found.key for found in layers], tensors, via, families)
-    header = {k: v for k, v in metadata.items() if k not in (FUSED, ALPHA)}
+    header = without_notes(metadata)
     return Adapter(tuple(parts.values()), header, layout, families), findings
 
 

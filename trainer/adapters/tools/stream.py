@@ -111,4 +111,4 @@ def rewrite(source: Path, target: Path, changed: Mapping[str, Callable[[Tensor],
                 assert made.shape == tensor.shape, name
                 tensor = made
             if stored.num_bytes:
-                stream.write(memoryview(tensor.flatten().view(torch.uint8).numpy()))
+                stream.write(tensor.flatten().view(torch.uint8).numpy().data)
