@@ -27,6 +27,10 @@ def main(argv: list[str] | None = None) -> int:
         from trainer.cache.verbs import main as cache
 
         return cache(argv[1:])
+    if argv[:1] == ["lora"]:
+        from trainer.adapters.tools.verbs import main as lora
+
+        return lora(argv[1:])
     args = _arguments().parse_args(argv)
     if args.verb == "data":
         from trainer.data.verbs import run as look
@@ -54,6 +58,7 @@ def _arguments() -> argparse.ArgumentParser:
 
     add_data(verbs)
     verbs.add_parser("cache", add_help=False, help="look into the cache and clean it")
+    verbs.add_parser("lora", add_help=False, help="inspect and change adapter files")
     return parser
 
 

@@ -465,6 +465,26 @@ CODES: dict[str, str] = {
     "LOR011": "No module of the model has a class of the names that the LyCORIS adapter targets.",
     "LOR012": "BOFT needs outputs that divide into a power of two of even blocks; those of a layer "
     "do not.",
+    "LOR020": "An adapter file has tensors whose names mean nothing: they would have no effect, or "
+    "another one than the author's.",
+    "LOR021": "A name in an adapter file has two meanings, or a layer is in the file twice.",
+    "LOR022": "The family of an adapter file is not certain; its names fit several, or none.",
+    "LOR023": "A layer of an adapter file is incomplete: one half of a pair is missing.",
+    "LOR024": "An adapter, or one of its layers, cannot be expressed in the layout that was asked "
+    "for. It is refused, because leaving it out would change what the adapter does.",
+    "LOR025": "An adapter file holds NaN or infinity.",
+    "LOR026": "Layers of an adapter do nothing: their up-projections are zero.",
+    "LOR027": "Tensors of a layer in an adapter file do not fit each other: ranks or shapes differ.",
+    "LOR028": "The alpha of a layer is zero, negative, not finite, or makes an unusually large "
+    "scale.",
+    "LOR029": "An adapter file names layers that the models of its family do not have.",
+    "LOR030": "A layer cannot be merged, resized or compared in its form, or without its base "
+    "weights.",
+    "LOR031": "A selection means no layer, or would leave none.",
+    "LOR032": "A base model, or a pair of checkpoints, does not fit: layers are missing or of "
+    "other shapes, or a file cannot be read.",
+    "LOR033": "A value given to a verb of the LoRA toolbox is out of bounds.",
+    "LOR034": "An output path exists already, or cannot be written.",
     # --- loop and checkpoints ------------------------------------------------------------
     "RUN001": "An internal error ended the run. The traceback is in logs/train.log; everything "
     "up to the newest checkpoint is kept and the run can be started again.",

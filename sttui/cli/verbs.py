@@ -21,8 +21,9 @@ class Entry:
 
 _START, _WATCH, _STEER = "Start jobs", "Watch jobs", "Steer jobs"
 _CONFIG, _DATA, _HOST, _ABOUT = "Configuration", "Data", "Host and daemon", "About"
+_FILES = "Adapter files"
 
-SECTIONS = (_START, _WATCH, _STEER, _CONFIG, _DATA, _HOST, _ABOUT)
+SECTIONS = (_START, _WATCH, _STEER, _CONFIG, _DATA, _FILES, _HOST, _ABOUT)
 
 VERBS: dict[str, Entry] = {
     "demo": Entry(
@@ -55,6 +56,7 @@ VERBS: dict[str, Entry] = {
     "preset": Entry("preset", "Ready-made job files.", _CONFIG, group=True),
     "import": Entry("imports", "Turn a SimpleTuner configuration into a job file.", _CONFIG),
     "data": Entry("data", "Look at datasets before training.", _DATA, group=True),
+    "lora": Entry("lora", "Inspect adapter files, convert and change them.", _FILES, group=True),
     "gpus": Entry("gpus", "Show GPUs, CPU, memory and disk of the host.", _HOST),
     "cache": Entry(
         "cache", "Look into the cache of encoded samples and clean it.", _HOST, group=True
