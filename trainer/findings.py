@@ -454,6 +454,8 @@ CODES: dict[str, str] = {
     "RUN032": "An option that promises an effect changed less than 2 % of what is to be expected: "
     "the rehearsal measured with and without it.",
     "RUN033": "The report of a rehearsal could not be kept as a file; its answer stands.",
+    "RUN034": "A rehearsal was asked for before queueing a job on another machine. It tries the "
+    "machine that it runs on.",
     # --- daemon --------------------------------------------------------------------------
     "RUN101": "The daemon's settings file is not valid.",
     "RUN102": "The run directory of a job is already used by another run.",

@@ -13,6 +13,14 @@ PHASES = {
     "train": "training",
     "validate": "making pictures",
     "save": "saving",
+    **{
+        "inputs": "opening the model",
+        "encode": "encoding",
+        "load": "loading the model",
+        "checkpoint": "saving",
+        "reload": "loading what was saved",
+        "export": "writing the adapter",
+    },
 }
 
 

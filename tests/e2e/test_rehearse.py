@@ -81,7 +81,9 @@ def test_samples_are_few_and_of_every_bucket(job, capsys, monkeypatch):
     """At most N of each are read as a whole; the first step takes the largest bucket's batch."""
     read: list[str] = []
     hashed = Index._hash
-    monkeypatch.setattr(Index, "_hash", lambda s, place: (read.append(place[0]), hashed(s, place))[1])
+    monkeypatch.setattr(
+        Index, "_hash", lambda s, place: (read.append(place[0]), hashed(s, place))[1]
+    )
     shapes: list[tuple[int, ...]] = []
     step = phases.optimiser_step
 

@@ -40,9 +40,7 @@ def few_of(index: Index, dataset: Dataset, count: int, tick: Tick) -> tuple[Tabl
     return replace(table, dataset=everything.dataset), funnel
 
 
-def read_contents(
-    index: Index, dataset: Dataset, tick: Tick, only: set[str] | None = None
-) -> None:
+def read_contents(index: Index, dataset: Dataset, tick: Tick, only: set[str] | None = None) -> None:
     """What the index needs of whole files: their digests, and faces where those place the crop."""
     index.hash_contents(dataset.geometry.min_size, tick, only)
     if dataset.geometry.position == "face":

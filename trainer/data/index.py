@@ -150,9 +150,7 @@ class Index:
             return None
         return hasher.digest()
 
-    def hash_contents(
-        self, min_size: int, tick: Tick, only: Collection[str] | None = None
-    ) -> None:
+    def hash_contents(self, min_size: int, tick: Tick, only: Collection[str] | None = None) -> None:
         """Fill in the content hash of usable samples that have none yet; `only` names them."""
         missing = (
             "SELECT relpath, locator FROM file WHERE relpath > ? AND content IS NULL "

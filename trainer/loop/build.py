@@ -47,9 +47,7 @@ def open_family(config: JobConfig) -> Family:
     return make_family(config, device, weights_dtype(config))
 
 
-def assemble(
-    config: JobConfig, family: Family, prepared: Prepared, trainable: Trainable
-) -> Parts:
+def assemble(config: JobConfig, family: Family, prepared: Prepared, trainable: Trainable) -> Parts:
     """Objective, optimiser, schedule and average around a prepared model."""
     named = trainable.parameters()
     parameters = list(named.values())

@@ -79,7 +79,9 @@ def checkpointing_effect(config: JobConfig, before: int | None, family: Family) 
 def weight_effects(config: JobConfig, family: Family) -> Iterator[Effect]:
     """Quantised and swapped weights."""
     quant = config.compute.quant
-    names = dict(zip([f.slot for f in family.facts.text_encoders], quant.text_encoders, strict=False))
+    names = dict(
+        zip([f.slot for f in family.facts.text_encoders], quant.text_encoders, strict=False)
+    )
     names["denoiser"] = quant.base or "none"
     for slot, (before, after) in family.quantised.items():
         option = "base" if slot == "denoiser" else "text_encoders"

@@ -36,7 +36,9 @@ def keep(state: TrainingState, following: Batch, prediction: Tensor) -> Kept:
     document = flatten(state.optimizer, loose, "optimizer")
     tensors |= dict(_copied("", loose))
     drawn = {"samples": following.sample_ids, "visits": following.visits}
-    return Kept(tensors, {"optimizer": document, "batch": drawn, **asdict(state.progress)}, prediction)
+    return Kept(
+        tensors, {"optimizer": document, "batch": drawn, **asdict(state.progress)}, prediction
+    )
 
 
 def _copied(name: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -128,10 +128,11 @@ class Report:
         """The data of the JSON document."""
         return {
             "status": "passed" if self.passed else "failed",
-            "failed_phase": next((p.name for p in self.phases.values() if p.status == "failed"), None),
+            "failed_phase": next(
+                (p.name for p in self.phases.values() if p.status == "failed"), None
+            ),
             **self.facts,
             "seconds": round(time.perf_counter() - self._start, 3),
             "phases": [asdict(phase) for phase in self.phases.values()],
             "effects": [asdict(effect) for effect in self.effects],
         }
-

@@ -116,7 +116,10 @@ def _interrupted(number: int, frame: object) -> None:
 
 def _keep(document: dict[str, Any], args: argparse.Namespace) -> None:
     """The report as a file; that it cannot be written is told, the answer stands."""
-    name = document["data"].get("job") or Path(args.name if str(args.config) == "-" else args.config).stem
+    name = (
+        document["data"].get("job")
+        or Path(args.name if str(args.config) == "-" else args.config).stem
+    )
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip("-.") or "job"
     path = data_home() / "rehearsals" / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     document["data"]["report"] = str(path)
