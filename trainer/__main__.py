@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from trainer.errors import ConfigError, TrainerError
-from trainer.findings import Finding, at_or_above, finding
+from trainer.findings import Finding, at_or_above
 from trainer.runs.exitrecord import ExitRecord, write_exit
 from trainer.runs.files import write_json
 from trainer.runs.homes import data_home

@@ -454,6 +454,7 @@ CODES: dict[str, str] = {
     "RUN032": "An option that promises an effect changed less than 2 % of what is to be expected: "
     "the rehearsal measured with and without it.",
     "RUN033": "The report of a rehearsal could not be kept as a file; its answer stands.",
+    "RUN035": "Keys of a job file are set, and nothing reads them on the whole way of a run.",
     "RUN034": "A rehearsal was asked for before queueing a job on another machine. It tries the "
     "machine that it runs on.",
     # --- daemon --------------------------------------------------------------------------

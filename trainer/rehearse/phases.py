@@ -32,6 +32,7 @@ from trainer.loop.train import checkpoint
 from trainer.rehearse import audit
 from trainer.rehearse.compare import Kept, compare, keep
 from trainer.rehearse.place import scratch_beside
+from trainer.rehearse.reads import Reads
 from trainer.rehearse.report import Report
 from trainer.rehearse.select import STEPS, bucket_list, largest_pool, only, rehearsed
 from trainer.runs.events import EventTail
@@ -54,7 +55,13 @@ class Stage:
 
 
 def rehearse(
-    config: JobConfig, run: Path, samples: int, report: Report, show: Callable[[dict], None]
+    config: JobConfig,
+    run: Path,
+    samples: int,
+    report: Report,
+    *,
+    show: Callable[[dict], None],
+    reads: Reads,
 ) -> None:
     """Run all phases; errors are raised in the phase that has them."""
     report.begin("place")
@@ -64,6 +71,7 @@ def rehearse(
     ):
         scratch = RunDir(room / "run").create()
         job = rehearsed(config, cache)
+        reads.watch(job)
         name = config.job.name or "rehearsal"
         with closing(Session(scratch, name=name, attempt=1)) as session:
             report.listen(EventTail(scratch.events))

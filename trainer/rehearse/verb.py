@@ -78,8 +78,13 @@ def _rehearse(args: argparse.Namespace, report: Report) -> None:
     run = args.run_dir or config.job.output_dir or data_home() / "runs" / "rehearsal"
     try:
         from trainer.rehearse.phases import rehearse
+        from trainer.rehearse.reads import recording, remark, unread
 
-        rehearse(config, Path(run).expanduser().resolve(), args.samples, report, _show)
+        place = Path(run).expanduser().resolve()
+        with recording() as reads:
+            rehearse(config, place, args.samples, report, show=_show, reads=reads)
+        if idle := unread(resolved.origins, reads):
+            report.add(remark(idle))
     except Failed:
         return
     except Interrupted:
