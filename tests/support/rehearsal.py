@@ -17,7 +17,7 @@ from trainer.__main__ import main
 
 
 def make_job(root: Path, kind: str, model: Path, extra: str = "", count: int = 7) -> Path:
-    """A job file on two buckets of a family, everything below `root`."""
+    """A job file on two buckets of a family, everything below `root`; `extra` comes last."""
     side = edge(kind)
     make_folder(root / "a", count, sizes=((side, side), (2 * side, side)))
     options = "".join(f"{k} = {json.dumps(v)}\n" for k, v in kind_of(kind).model.items())
@@ -81,10 +81,19 @@ def rehearse(capsys: Any, job: Path, *args: str) -> Answer:
     return Answer(code, document["data"], document["findings"])
 
 
+def train(job: Path, run: Path, *args: str) -> tuple[int, str]:
+    """`python -m trainer train`; its exit code and the last metric line."""
+    with own_signals():
+        code = main(["train", str(job), "--run-dir", str(run), *args])
+    metrics = run / "metrics.jsonl"
+    return code, metrics.read_text().splitlines()[-1] if metrics.exists() else ""
+
+
 @contextmanager
 def own_signals() -> Iterator[None]:
     """Within the block the handlers may be set; afterwards they are as before."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    kept = {number: signal.getsignal(number) for number in heard}
     try:
         yield
     finally:
