@@ -97,7 +97,7 @@ def our_parts(folder: Path, family_name: str, work: Path, size: int) -> Parts:
     prepared = prepare(config, family, on_event=lambda *a, **k: None, should_stop=lambda: False)
     family.load("denoiser")
     trainable = build_trainable(config, family, torch.float32)
-    return assemble(config, device, family, prepared, trainable)
+    return assemble(config, family, prepared, trainable)
 
 
 def floor_step(parts: Parts) -> Callable[[], None]:

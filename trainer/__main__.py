@@ -13,12 +13,13 @@ import traceback
 from pathlib import Path
 
 from trainer.errors import ConfigError, TrainerError
-from trainer.findings import Finding, at_or_above, finding
+from trainer.findings import Finding, at_or_above
 from trainer.runs.exitrecord import ExitRecord, write_exit
 from trainer.runs.files import write_json
 from trainer.runs.homes import data_home
 from trainer.runs.layout import RunDir
 from trainer.runs.lock import acquire
+from trainer.unexpected import unexpected
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,6 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         from trainer.data.verbs import run as look
 
         return look(args)
+    if args.verb == "rehearse":
+        from trainer.rehearse.verb import run as rehearse
+
+        return rehearse(args)
     try:
         config, effective, run = _resolve(args)
     except TrainerError as error:
@@ -57,6 +62,9 @@ def _arguments() -> argparse.ArgumentParser:
     from trainer.data.verbs import add_arguments as add_data
 
     add_data(verbs)
+    from trainer.rehearse.verb import add_arguments as add_rehearse
+
+    add_rehearse(verbs)
     verbs.add_parser("cache", add_help=False, help="look into the cache and clean it")
     verbs.add_parser("lora", add_help=False, help="inspect and change adapter files")
     return parser
@@ -128,7 +136,7 @@ def _outcome(config, session) -> int:
     except BaseException as error:
         traceback.print_exc()
         code, status = 70, "failed"
-        problem, reason = _unexpected(error)
+        problem, reason = unexpected(error)
         session.report(problem)
     if problem is not None:
         _tell(problem)
@@ -163,21 +171,6 @@ def _status(error: TrainerError, session) -> tuple[str, str]:
     if error.finding.code in ("RUN006", "DAT102"):
         return "failed", "disk_full"
     return "failed", REASONS.get(error.exit_code, "unknown")
-
-
-def _unexpected(error: BaseException) -> tuple[Finding, str]:
-    import errno
-
-    text = f"{type(error).__name__}: {error}"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return finding("RUN006", text, fix="free space, then start the same run again"), "disk_full"
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        fix = "lower train.batch_size or data resolution, or use a smaller base"
-        return finding("RUN008", text, fix=fix), "oom_gpu"
-    return (
-        finding("RUN001", text, fix="the traceback is in the log; resume keeps all checkpoints"),
-        "unknown",
-    )
 
 
 def _tell(*findings: Finding) -> None:

@@ -503,6 +503,14 @@ CODES: dict[str, str] = {
     "RUN011": "The requested device is not available on this machine.",
     "RUN012": "Validation pictures could not be made; training continues.",
     "RUN013": "An optional package that an option needs is not installed.",
+    "RUN030": "The run directory, or the cache, of a job cannot be written.",
+    "RUN031": "A rehearsal saved its state, loaded it again, and found something that differs.",
+    "RUN032": "An option that promises an effect changed less than 2 % of what is to be expected: "
+    "the rehearsal measured with and without it.",
+    "RUN033": "The report of a rehearsal could not be kept as a file; its answer stands.",
+    "RUN035": "Keys of a job file are set, and nothing reads them on the whole way of a run.",
+    "RUN034": "A rehearsal was asked for before queueing a job on another machine. It tries the "
+    "machine that it runs on.",
     # --- daemon --------------------------------------------------------------------------
     "RUN101": "The daemon's settings file is not valid.",
     "RUN102": "The run directory of a job is already used by another run.",

@@ -10,7 +10,7 @@ from sttui.cli import narrate, output
 from sttui.cli.connect import client, started_client
 from sttui.cli.failure import CliError, usage
 from sttui.cli.options import FILE, FORMAT, PRESET, SET
-from sttui.cli.source import read_source
+from sttui.cli.source import JobSource, read_source
 from sttui.cli.verb import group, verb
 from sttui.format.jobs import JOB_COLUMNS
 
@@ -27,6 +27,9 @@ ONCE = typer.Option(
     metavar="KEY",
     help="Submit at most once per KEY; again returns the same job.",
 )
+REHEARSE = typer.Option(
+    False, "--rehearse", help="Rehearse the job on this machine first; queue it when that passes."
+)
 DRY = typer.Option(False, "--dry-run", help="Check everything and say what would be queued.")
 
 
@@ -42,6 +45,7 @@ def submit(
     wait: bool = typer.Option(
         False, "--wait", help="Wait for its end; the exit code tells how it ended."
     ),
+    rehearse: bool = REHEARSE,
     dry_run: bool = DRY,
 ) -> None:
     """Queue a job.
@@ -49,9 +53,11 @@ def submit(
     Starts the daemon of this machine when none runs. Prints the job; `-o id` prints only its id.
     """
     if dry_run:
+        if rehearse:
+            raise usage("--rehearse has no effect with --dry-run", fix="stune rehearse FILE")
         _dry_run(file, preset, set_, format, name)
         return
-    job = _submit(file, preset, set_, format, name, once, hold)
+    job = _submit(read_source(file, preset, format), set_, name, once, hold, rehearse)
     if not wait:
         _print(job)
         return
@@ -71,6 +77,7 @@ def run(
     format: str | None = FORMAT,
     name: str | None = NAME,
     once: str | None = ONCE,
+    rehearse: bool = REHEARSE,
 ) -> None:
     """Queue a job and follow it until it ends.
 
@@ -78,7 +85,7 @@ def run(
     """
     from sttui.cli.follow import attach
 
-    job = _submit(file, preset, set_, format, name, once, hold=False)
+    job = _submit(read_source(file, preset, format), set_, name, once, False, rehearse)
     narrate.say(f"{job.id} {job.name}: {job.state}")
     try:
         ended = attach(client(), job.id)
@@ -91,19 +98,19 @@ def run(
 
 
 def _submit(
-    file: str | None,
-    preset: str | None,
+    source: JobSource,
     set_: list[str],
-    format: str | None,
     name: str | None,
     once: str | None,
     hold: bool,
+    rehearse: bool,
 ) -> Job:
     from pydantic import ValidationError
 
     from stdaemon.wire.jobs import JobSubmit
 
-    source = read_source(file, preset, format)
+    if rehearse:
+        _gate(source, set_)
     try:
         request = JobSubmit(
             text=source.text,
@@ -118,6 +125,39 @@ def _submit(
         first = error.errors(include_url=False)[0]
         raise usage(first["msg"], where=".".join(map(str, first["loc"]))) from None
     return started_client().submit(request)
+
+
+def _gate(source: JobSource, set_: list[str]) -> None:
+    """Rehearse here; CliError with what was found unless it passes."""
+    from sttui.cli import rehearse
+    from trainer.findings import at_or_above
+
+    _demand_local()
+    narrate.say("rehearsing before the job is queued")
+    found = rehearse.rehearsal(source, set_)
+    rehearse.tell(found)
+    if not rehearse.passed(found):
+        raise CliError(narrate.FINDINGS, *at_or_above(list(found.findings), "error"))
+    narrate.report(found.findings)
+
+
+def _demand_local() -> None:
+    """A rehearsal tries this machine; for a job that runs elsewhere it would prove nothing."""
+    from stdaemon.client.transport.unix import UnixConnector
+    from trainer.findings import finding
+
+    if isinstance(client().connector, UnixConnector):
+        return
+    raise CliError(
+        narrate.REFUSED,
+        finding(
+            "RUN034",
+            "--rehearse tries the job on this machine, and the job is to run on another one",
+            where="--rehearse",
+            why="its disks, its data and its GPU are not those of this machine",
+            fix="leave it out, or run stune rehearse on that host",
+        ),
+    )
 
 
 def _dry_run(

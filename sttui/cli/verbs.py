@@ -32,6 +32,9 @@ VERBS: dict[str, Entry] = {
     "submit": Entry("submit", "Queue a job.", _START),
     "run": Entry("submit", "Queue a job and follow it until it ends.", _START),
     "train": Entry("train", "Train in the foreground, without a daemon.", _START),
+    "rehearse": Entry(
+        "rehearse", "Try everything a run does on a few samples of each bucket.", _START
+    ),
     "jobs": Entry("jobs", "List jobs.", _WATCH),
     "show": Entry("jobs", "Show one job with its attempts and findings.", _WATCH),
     "logs": Entry("follow", "Print the log of a job.", _WATCH),

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import IO, Any
@@ -35,12 +36,21 @@ class Document:
     findings: tuple[Finding, ...]
 
 
-def ask(argv: Sequence[str], *, packages: Sequence[str] = ("numpy",)) -> Document:
-    """The answer; CliError with its findings and exit code when the child failed."""
+def ask(
+    argv: Sequence[str],
+    *,
+    packages: Sequence[str] = ("numpy",),
+    text: str | None = None,
+    answers: Sequence[int] = (0,),
+) -> Document:
+    """The answer; CliError with its findings and exit code when the child failed.
+
+    `text` is what the child reads from stdin; `answers` are exit codes that come with an answer.
+    """
     require_trainer(packages)
     child = subprocess.Popen(
         [*COMMAND, *argv],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -51,11 +61,12 @@ def ask(argv: Sequence[str], *, packages: Sequence[str] = ("numpy",)) -> Documen
     reader = Thread(target=lambda out: answer.append(out.read()), args=(child.stdout,))
     reader.start()
     with _Interrupts(child):
+        _hand_over(child, text)
         said = _narrate(child.stderr)
         code = child.wait()
     reader.join()
     document = _parsed(answer[0])
-    if code == 0 and document is not None:
+    if code in answers and document is not None and document.data is not None:
         return document
     if document is not None and document.findings:
         raise CliError(narrate.exit_of_trainer(code), *document.findings)
@@ -64,6 +75,14 @@ def ask(argv: Sequence[str], *, packages: Sequence[str] = ("numpy",)) -> Documen
     for line in said[-TAIL:]:
         narrate.say(f"  {line}", "dim")
     raise CliError(narrate.FAILED, finding("ENV116", f"the trainer process ended with code {code}"))
+
+
+def _hand_over(child: subprocess.Popen[bytes], text: str | None) -> None:
+    if child.stdin is None or text is None:
+        return
+    with suppress(BrokenPipeError):  # the child says itself why it ended before it read
+        with child.stdin as stdin:
+            stdin.write(text.encode())
 
 
 def _narrate(stream: IO[bytes]) -> list[str]:

@@ -13,6 +13,12 @@ PHASES = {
     "train": "training",
     "validate": "making pictures",
     "save": "saving",
+    "inputs": "opening the model",  # from here on: of a rehearsal
+    "encode": "encoding",
+    "load": "loading the model",
+    "checkpoint": "saving",
+    "reload": "loading what was saved",
+    "export": "writing the adapter",
 }
 
 

@@ -10,7 +10,7 @@ that cannot be read stays, with its reason.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -150,8 +150,8 @@ class Index:
             return None
         return hasher.digest()
 
-    def hash_contents(self, min_size: int, tick: Tick) -> None:
-        """Fill in the content hash of usable samples that have none yet."""
+    def hash_contents(self, min_size: int, tick: Tick, only: Collection[str] | None = None) -> None:
+        """Fill in the content hash of usable samples that have none yet; `only` names them."""
         missing = (
             "SELECT relpath, locator FROM file WHERE relpath > ? AND content IS NULL "
             "AND reason IS NULL AND (width = 0 OR min(width, height) >= ?) ORDER BY relpath LIMIT ?"
@@ -159,9 +159,10 @@ class Index:
         done, last = 0, ""
         with closing(self._connect()) as db, ThreadPoolExecutor(THREADS, "hash") as pool:
             while todo := db.execute(missing, (last, min_size, CHUNK)).fetchall():
-                hashes = _spread(pool, self._hash, todo)
+                wanted = todo if only is None else [place for place in todo if place[0] in only]
+                hashes = _spread(pool, self._hash, wanted)
                 with transaction(db):
-                    paths = [path for path, _ in todo]
+                    paths = [path for path, _ in wanted]
                     db.executemany(PUT_CONTENT, zip(hashes, paths, strict=True))
                     db.execute(CHANGED)
                 done, last = done + len(todo), todo[-1][0]

@@ -64,11 +64,15 @@ def prepare(
     on_event: Emit,
     should_stop: Callable[[], bool],
     run: Path | None = None,
+    few: int | None = None,
 ) -> Prepared:
-    """Scan and cache everything the run needs; raises Preempted when asked to stop."""
+    """Scan and cache everything the run needs; raises Preempted when asked to stop.
+
+    `few` limits the samples of each bucket: what a rehearsal takes.
+    """
     pictures = read_inputs(config, family.facts)
     root = cache_root(config)
-    task = Task(config, family, root, on_event, should_stop, run)
+    task = Task(config, family, root, on_event, should_stop, run, few)
     with cache_guard(root):
         with phase(on_event, "scan"):
             tables = scan_all(task, datasets(config, family.facts))

@@ -11,6 +11,7 @@ from trainer.data import snapshot
 from trainer.data.buckets import sizes_of
 from trainer.data.dataset import PARTNERS, Dataset
 from trainer.data.datasets import index_of
+from trainer.data.few import few_of, read_contents
 from trainer.data.funnel import PAIRING, Funnel
 from trainer.data.index import Index
 from trainer.data.merge import merge_remark, merges
@@ -43,10 +44,11 @@ def scan(task: Task, dataset: Dataset) -> Table:
     index = index_of(task.root, dataset.source, dataset.kind)
     if task.config.data.scan == "auto" or not index.generation:
         index.scan(tick)
-    index.hash_contents(dataset.geometry.min_size, tick)
-    if dataset.geometry.position == "face":
-        index.find_faces(dataset.background, tick)
-    table, funnel = table_of(index, dataset, task.report)
+    if task.few is not None and dataset.role not in PARTNERS:
+        table, funnel = few_of(index, dataset, task.few, tick)
+    else:
+        read_contents(index, dataset, tick)
+        table, funnel = table_of(index, dataset, task.report)
     task.funnels[dataset.id] = funnel
     progress(funnel.found, funnel.found)
     task.judge(funnel)
@@ -107,6 +109,8 @@ def merged_buckets(table: Table, batch_size: int) -> tuple[Table, Finding | None
 
 def _tell_orphans(task: Task, tables: Mapping[str, Table], paired: Sequence[Table]) -> None:
     """Partners that belong to no sample are left alone, but told."""
+    if task.few is not None:  # most of their samples were not taken
+        return
     for name, rows in orphans(tables, paired).items():
         table = tables[name]
         if not len(rows) or table.dataset.role not in PARTNERS:

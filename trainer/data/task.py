@@ -39,6 +39,7 @@ class Task:
     emit: Emit
     should_stop: Callable[[], bool]
     run: Path | None = None  # whose entries are not cleared away
+    few: int | None = None  # take so many samples of each bucket, and read no others
     funnels: dict[str, Funnel] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from trainer.adapters.base import Trainable
 from trainer.adapters.build import build_trainable
 from trainer.catalog import OPTIMIZERS
 from trainer.config.schema.root import JobConfig
@@ -25,10 +26,7 @@ def build_parts(config: JobConfig, session: Session) -> Parts:
 
     Encoders are loaded, used and dropped before the denoiser arrives, so they never share memory.
     """
-    set_log_level(config.debug.log_level)
-    device = configure(config.compute)
-    trainable_dtype = weights_dtype(config)
-    family = make_family(config, device, trainable_dtype)
+    family = open_family(config)
     prepared = prepare(
         config,
         family,
@@ -37,14 +35,19 @@ def build_parts(config: JobConfig, session: Session) -> Parts:
         run=session.run.path,
     )
     family.load("denoiser")
-    trainable = build_trainable(config, family, trainable_dtype)
+    trainable = build_trainable(config, family, weights_dtype(config))
     family.ready_denoiser()
-    return assemble(config, device, family, prepared, trainable)
+    return assemble(config, family, prepared, trainable)
 
 
-def assemble(
-    config: JobConfig, device: torch.device, family: Family, prepared: Prepared, trainable
-) -> Parts:
+def open_family(config: JobConfig) -> Family:
+    """The family on the device of the job; nothing of it is loaded yet."""
+    set_log_level(config.debug.log_level)
+    device = configure(config.compute)
+    return make_family(config, device, weights_dtype(config))
+
+
+def assemble(config: JobConfig, family: Family, prepared: Prepared, trainable: Trainable) -> Parts:
     """Objective, optimiser, schedule and average around a prepared model."""
     named = trainable.parameters()
     parameters = list(named.values())
@@ -56,7 +59,7 @@ def assemble(
         ema = EMA(named, decay=config.ema.decay, every=config.ema.every)
     return Parts(
         config=config,
-        device=device,
+        device=family.device,
         family=family,
         prepared=prepared,
         trainable=trainable,

@@ -31,6 +31,7 @@ from trainer.memory.compile import compile_blocks
 from trainer.memory.in_turn import BATCHES, InTurn
 from trainer.memory.layerwise import through_device
 from trainer.memory.quant import QuantPlan, quantise
+from trainer.memory.resident import weight_bytes
 from trainer.memory.swap import BlockSwap, swapped_blocks
 from trainer.memory.vae import spare_memory
 from trainer.models import load
@@ -86,6 +87,7 @@ class Family(ABC):
         self.image_processor: Any = None
         self.picture_processor: Any = None  # of a text encoder that sees pictures
         self.source = Source.of(model, self.facts)
+        self.quantised: dict[str, tuple[int, int]] = {}  # bytes of weights before and after
         self._in_turn: InTurn | None = None
         self.swap: BlockSwap | None = None
 
@@ -128,7 +130,7 @@ class Family(ABC):
         encoder = load.text_encoder(self.source, fact, self.dtype)
         plan = self._encoder_plan(fact.slot)
         if plan is not None:
-            quantise(encoder, plan, device=self.device)
+            self._quantise(fact.slot, encoder, plan)
         return self._frozen(encoder, self.compute.offload.text_encoders)
 
     def _frozen(self, module: nn.Module, offloaded: bool = False) -> nn.Module:
@@ -141,9 +143,14 @@ class Family(ABC):
         in host memory, where an adapter finds their weights."""
         denoiser = load.denoiser(self.source, self.denoiser_dtype)
         if self._base_plan is not None:
-            quantise(denoiser, self._base_plan, device=self.device)
+            self._quantise("denoiser", denoiser, self._base_plan)
         away = swapped_blocks(denoiser, self.compute.offload.blocks or 0)
         return place(denoiser, self.device, away).requires_grad_(False).eval()
+
+    def _quantise(self, slot: str, module: nn.Module, plan: QuantPlan) -> None:
+        before = weight_bytes(module)
+        quantise(module, plan, device=self.device)
+        self.quantised[slot] = (before, weight_bytes(module))
 
     @property
     def _base_plan(self) -> QuantPlan | None:
@@ -442,6 +449,15 @@ class Family(ABC):
     @torch.no_grad()
     def probe(self) -> Tensor:
         """Prediction for one fixed small input: two states that act alike give the same."""
+        training = self.denoiser.training
+        self.denoiser.eval()
+        try:
+            return self.forward(*self.probe_input()).float().cpu()
+        finally:
+            self.denoiser.train(training)
+
+    def probe_input(self) -> tuple[Tensor, Tensor, Condition]:
+        """Arguments of `forward` for the smallest input, always the same."""
         generator = torch.Generator().manual_seed(0)
 
         def draw(shape: Sequence[int]) -> Tensor:
@@ -452,12 +468,7 @@ class Family(ABC):
         time = torch.tensor([0.5 if self.alphas_cumprod is None else 500], device=self.device)
         sizes = torch.tensor([[64, 64, 0, 0, 64, 64]], device=self.device)
         references = tuple(draw(shape) for shape in self.probe_references())
-        training = self.denoiser.training
-        self.denoiser.eval()
-        try:
-            return self.forward(noisy, time, Condition(text, sizes, references)).float().cpu()
-        finally:
-            self.denoiser.train(training)
+        return noisy, time, Condition(text, sizes, references)
 
     @abstractmethod
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from trainer.errors import Preempted, TrainerError
-from trainer.findings import finding
+from trainer.findings import Finding, finding
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.runs.events import read_events
@@ -40,7 +40,7 @@ class Validation:
             if sample:
                 self._sample(step)
             if measure:
-                self._measure(step)
+                self.measure(step)
 
     def _samples_due(self, step: int) -> bool:
         config = self.parts.config.validation
@@ -62,7 +62,7 @@ class Validation:
         edge = step in (0, self.parts.total_steps)
         return edge or (config.every_steps is not None and step % config.every_steps == 0)
 
-    def _measure(self, step: int) -> None:
+    def measure(self, step: int) -> None:
         """Numbers of one step in one record; a stop request leaves them to the next attempt."""
         numbers = {
             "loss": held_out_loss(self.parts, should_stop=self.session.stop_requested),
@@ -98,12 +98,16 @@ class Validation:
         except TrainerError as error:  # it says itself what is wrong
             self.session.report(error.finding.model_copy(update={"level": "warn"}))
         except Exception as error:  # a failed picture must not end a night's training
-            problem = finding(
-                "RUN012",
-                f"no pictures at step {step}: {type(error).__name__}: {error}",
-                where="validation",
-                why="training goes on without them",
-                fix="check validation.resolution, validation.steps and the free memory",
-                level="warn",
-            )
-            self.session.report(problem)
+            self.session.report(no_pictures(step, error))
+
+
+def no_pictures(step: int, error: Exception) -> Finding:
+    """What is told when sampling failed in a way that nobody foresaw."""
+    return finding(
+        "RUN012",
+        f"no pictures at step {step}: {type(error).__name__}: {error}",
+        where="validation",
+        why="training goes on without them",
+        fix="check validation.resolution, validation.steps and the free memory",
+        level="warn",
+    )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import resource
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.support import child
+from tests.support.disk import small_disk
 from tests.support.fake_family import FakeFamily, job
 from tests.support.pictures import make_folder
 from trainer.data import snapshot
@@ -66,23 +64,6 @@ def fits(root: Path, expected: dict[str, torch.Tensor]) -> None:
     except TrainerError as error:
         raise SystemExit(TOLD if {f.code for f in error.findings} <= FULL else NO_FINDING) from None
     raise SystemExit(FITS if all(torch.equal(found[k], v) for k, v in expected.items()) else 1)
-
-
-@contextmanager
-def small_disk(folder: Path, kib: int) -> Iterator[None]:
-    """A file system of its own with so much room; skipped where none can be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount program")
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("kib", [40, 100, 160, 220, 280, 340, 400, 4096])

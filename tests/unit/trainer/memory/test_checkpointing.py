@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.support.families import KINDS
-from tests.support.saved import OpCounter, saved_bytes
+from tests.support.saved import OpCounter
 from tests.support.trained import Trained, trained
 from trainer.memory import checkpointing
+from trainer.memory.saved import saved_bytes
 
 MODES = [
     {"mode": "layer"},
