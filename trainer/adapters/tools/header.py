@@ -2,7 +2,9 @@
 
 Only what a layout cannot say in its tensors is noted: the form of alpha tensors (`stune.alpha`)
 where it is unusual, the ranks inside fused layers (`stune.fused`), and that PEFT's settings were
-made here (`stune.made`), so that they go again with the layout that needs them.
+made here (`stune.made`), so that they go again with the layout that needs them. In files with alpha
+tensors PEFT's settings are kept under another key (`stune.peft`): diffusers' loader would apply
+both.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor
 from trainer.adapters.plain import METADATA_KEY
 from trainer.adapters.tools.record import DORA, Part
 
-ALPHA, FUSED, MADE = "stune.alpha", "stune.fused", "stune.made"
+ALPHA, FUSED, MADE, PEFT = "stune.alpha", "stune.fused", "stune.made", "stune.peft"
 
 
 def config_of(metadata: Mapping[str, str], component: str) -> dict[str, Any]:
@@ -79,7 +81,18 @@ def peft_note(
 def without_notes(metadata: Mapping[str, str]) -> dict[str, str]:
     """What the file's author wrote."""
     ours = {ALPHA, FUSED, MADE} | ({METADATA_KEY} if MADE in metadata else set())
-    return {key: value for key, value in metadata.items() if key not in ours}
+    found = {key: value for key, value in metadata.items() if key not in ours}
+    if PEFT in found:
+        found.setdefault(METADATA_KEY, found.pop(PEFT))
+    return found
+
+
+def beside_alphas(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The header for a layout that has alpha tensors."""
+    found = dict(metadata)
+    if METADATA_KEY in found:
+        found[PEFT] = found.pop(METADATA_KEY)
+    return found
 
 
 def _agrees(config: Mapping[str, Any], parts: Sequence[Part]) -> bool:

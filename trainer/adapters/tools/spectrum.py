@@ -29,7 +29,8 @@ def pair_of(part: Part) -> Pair | None:
     if part.algo != "lora" or part.missing or MID in part.tensors:
         return None
     up = part.tensors[UP].double().flatten(1) * part.scale
-    return Pair(up, part.tensors[DOWN].double().flatten(1))
+    down = part.tensors[DOWN].double().flatten(1)
+    return Pair(up, down) if up.shape[1] == len(down) else None
 
 
 def joined(pairs: Sequence[Pair], weights: Sequence[float]) -> Pair:

@@ -24,7 +24,7 @@ from trainer.adapters.keys.names import original_names
 from trainer.adapters.keys.table import Match, Rows
 from trainer.adapters.layouts import MAGNITUDE, dora_scale, renamed
 from trainer.adapters.tools import fuse
-from trainer.adapters.tools.header import FUSED, alpha_note, peft_note
+from trainer.adapters.tools.header import FUSED, alpha_note, beside_alphas, peft_note
 from trainer.adapters.tools.problems import inexpressible
 from trainer.adapters.tools.record import DENOISER, DORA, DOWN, MID, UP, Adapter, Part
 from trainer.catalog import family_facts
@@ -69,6 +69,7 @@ def named(adapter: Adapter, layout: str, family: str) -> Named:
     unet = facts.denoiser_slot == "unet"
     if layout == "diffusers":
         return _diffusers(adapter, facts, metadata)
+    metadata = beside_alphas(metadata)
     if layout == "lycoris":
         return _flat(adapter.parts, facts, "lycoris_"), metadata
     if unet and layout in ("comfyui", "kohya"):
