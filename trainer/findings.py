@@ -474,7 +474,7 @@ CODES: dict[str, str] = {
     "for. It is refused, because leaving it out would change what the adapter does.",
     "LOR025": "An adapter file holds NaN or infinity.",
     "LOR026": "Layers of an adapter do nothing: their up-projections are zero.",
-    "LOR027": "Tensors of a layer in an adapter file do not fit each other: ranks or shapes differ.",
+    "LOR027": "Tensors of a layer in an adapter file do not fit each other in rank or shape.",
     "LOR028": "The alpha of a layer is zero, negative, not finite, or makes an unusually large "
     "scale.",
     "LOR029": "An adapter file names layers that the models of its family do not have.",

@@ -68,7 +68,7 @@ def test_a_default_counts_where_a_dataset_has_taken_it_over(resolved):
 def test_sections_are_as_before_afterwards(resolved):
     """Nothing is noted outside the block, even when it ends with an error."""
     plain = Section.__getattribute__
-    with pytest.raises(KeyError), recording() as reads:
+    with pytest.raises(KeyError), recording() as reads:  # noqa: PT012
         reads.watch(resolved.config)
         raise KeyError
     assert resolved.config.train.steps == 3
