@@ -112,6 +112,8 @@ class FamilyFacts:
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
+    control_layers: dict[str, int] = field(default_factory=dict)  # kinds of blocks that a control
+    # net copies -> how many it usually does; keys of [model.controlnet]
     checkpoint_blocks: bool = True
     attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
     quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality

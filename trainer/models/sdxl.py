@@ -15,12 +15,14 @@ from torch import Tensor
 from trainer.catalog.families.sdxl import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
+from trainer.models.controlnet.unet import SDXLControl
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
 
 
 class SDXL(UNetDiscrete):
     facts = FACTS
+    control_class = SDXLControl
 
     @property
     def zeros_for_empty(self) -> bool:
@@ -54,7 +56,8 @@ class SDXL(UNetDiscrete):
             "text_embeds": condition.text["pooled_prompt_embeds"].to(self.denoiser_dtype),
             "time_ids": condition.sizes.float(),  # bf16 would round sizes above 256
         }
-        return self.call(noisy, time, condition.text["prompt_embeds"], added_cond_kwargs=added)
+        embeds = condition.text["prompt_embeds"]
+        return self.call(noisy, time, embeds, condition, added_cond_kwargs=added)
 
     def probe_text(self) -> dict[str, tuple[int, ...]]:
         config = self.denoiser.config

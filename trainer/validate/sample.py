@@ -17,7 +17,8 @@ from trainer.data.drawings import Drawing
 from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
-from trainer.models.base import ImageRequest
+from trainer.models.base import Family, ImageRequest
+from trainer.models.controlnet.base import ControlNet
 from trainer.rng import stream_seed
 from trainer.runs.files import read_json, write_json
 from trainer.runs.layout import step_of
@@ -84,10 +85,16 @@ def _listening(denoiser: nn.Module, session: Session) -> Iterator[None]:
         handle.remove()
 
 
+def _artist(parts: Parts, *, edit: bool) -> Family | ControlNet:
+    """Who draws: a control net where there is one and a picture for it, else the family."""
+    control = parts.family.control
+    return control if edit and control is not None else parts.family
+
+
 def _pipeline(parts: Parts, *, edit: bool) -> Any:
     if "vae" not in parts.family.modules:
         parts.family.load("vae")
-    pipeline = parts.family.edit_pipeline() if edit else parts.family.pipeline()
+    pipeline = _artist(parts, edit=edit).edit_pipeline() if edit else parts.family.pipeline()
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -103,8 +110,10 @@ def _one(parts: Parts, pipeline: Any, drawing: Drawing, seed: int) -> Any:
         guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
         generator=torch.Generator().manual_seed(seed),
         pictures=(picture,) if picture else (),
+        control_scale=config.control_scale,
     )
-    kwargs = parts.family.pipeline_kwargs(drawing.text, drawing.negative, request)
+    artist = _artist(parts, edit=picture is not None)
+    kwargs = artist.pipeline_kwargs(drawing.text, drawing.negative, request)
     with parts.autocast():
         return pipeline(**kwargs).images[0]
 

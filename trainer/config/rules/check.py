@@ -17,6 +17,7 @@ from trainer.config.rules import (
     captions,
     cascade,
     conditioning,
+    control,
     data,
     geometry,
     kinds,
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     *media.RULES,
     *sources.RULES,
     *conditioning.RULES,
+    *control.RULES,
     *batches.RULES,
     *validation.RULES,
 )

@@ -32,6 +32,11 @@ def made_into(config: JobConfig, entry: ConditioningConfig) -> str | None:
     return role if role in PARTNERS else None
 
 
+def looks_at_pictures(config: JobConfig, facts: FamilyFacts) -> bool:
+    """Whether what is trained is told of the pictures that a sample is made from."""
+    return "conditioning" in facts.supports or config.model.mode == "controlnet"
+
+
 def one_origin(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, dataset, entry in entries(config):
         if (entry.dataset is None) == (entry.generate is None):
@@ -158,7 +163,7 @@ def generator_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if "conditioning" in facts.supports:
+    if looks_at_pictures(config, facts):
         return
     for key, dataset, entry in entries(config):
         if made_into(config, entry) == "conditioning":

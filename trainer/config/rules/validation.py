@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from trainer.catalog.facts import FamilyFacts
+from trainer.config.rules.conditioning import looks_at_pictures
 from trainer.config.rules.problem import Problem
 from trainer.config.rules.sources import place_of
 from trainer.config.schema.root import JobConfig
@@ -56,7 +57,7 @@ def prompts_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
 
 
 def inputs_are_looked_at(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.validation.inputs and "conditioning" not in facts.supports:
+    if config.validation.inputs and not looks_at_pictures(config, facts):
         yield Problem(
             code="CFG190",
             key="validation.inputs",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.controlnet import ControlNetConfig
 from trainer.config.schema.families.all import FamilyOptions
 
 Dtype = Literal["bf16", "fp16", "fp32"]
@@ -48,10 +49,10 @@ class ModelConfig(Section):
     """Model family."""
     flavour: str | None = Field(default=None, json_schema_extra=changes("result"))
     """Published checkpoint of the family; sets `path` and some defaults."""
-    mode: Literal["adapter", "full"] = Field(
+    mode: Literal["adapter", "full", "controlnet"] = Field(
         default="adapter", json_schema_extra=changes("memory", "disk", "result")
     )
-    """Train a small adapter, or all weights of the denoiser."""
+    """Train a small adapter, all weights of the denoiser, or a control net beside it."""
     path: str | None = Field(default=None, json_schema_extra=changes("result", path="model"))
     """Folder in diffusers layout, single .safetensors file, or hub id; default: by flavour."""
     revision: str | None = Field(default=None, json_schema_extra=changes("result"))
@@ -70,5 +71,7 @@ class ModelConfig(Section):
     """Tokens of a caption that are read; default: by family and flavour (UNets read 77)."""
     components: ComponentsConfig = Field(default_factory=ComponentsConfig)
     """Components from other places or in other precisions."""
+    controlnet: ControlNetConfig = Field(default_factory=ControlNetConfig)
+    """The control net, when mode is controlnet."""
     options: FamilyOptions = Field(default_factory=FamilyOptions)
     """Options of single families."""

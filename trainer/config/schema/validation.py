@@ -33,7 +33,10 @@ class ValidationConfig(Section):
     prompts: list[str] = Field(default_factory=list, json_schema_extra=_TIME)
     """What to draw."""
     inputs: list[ValidationInput] = Field(default_factory=list, json_schema_extra=_TIME)
-    """Pictures to edit; only for families that look at conditioning pictures."""
+    """Pictures to edit or to be controlled by; for families that look at conditioning pictures and
+    for control nets."""
+    control_scale: float = Field(default=1.0, ge=0, le=10)
+    """How strongly a control net acts on the pictures of `inputs`; it is trained at 1."""
     negative: str = ""
     """What guidance steers away from."""
     steps: int = Field(default=20, ge=1, le=1000, json_schema_extra=_TIME)
