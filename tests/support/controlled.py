@@ -12,21 +12,25 @@ from torch import Tensor
 from tests.support.families import edge, random_latents, some_sizes, tiny_family
 from tests.support.kinds.flux import image_ids
 from trainer import catalog
+from trainer.adapters.controlnet import ControlNetWeights
 from trainer.models.base import Family
 from trainer.models.condition import Condition
+from trainer.models.controlnet.base import ControlNet
 
 CONTROLLED = [k for k in catalog.FAMILIES if "controlnet" in catalog.family_facts(k).supports]
 LAYERS: dict[str, dict[str, int]] = {"flux": {"layers": 1, "single_layers": 1}}
 MODE: dict[str, Any] = {"mode": "controlnet"}
 
 
-def controlled(kind: str, path: Path, **model: Any) -> Family:
-    """A family with everything loaded and a new control net of trainable weights."""
+def net_of(family: Family) -> ControlNet:
+    assert family.control is not None
+    return family.control
+
+
+def controlled(kind: str, path: Path, **model: Any) -> tuple[Family, ControlNetWeights]:
+    """A family with everything loaded and its control net, ready to be trained."""
     family = tiny_family(kind, path, "text", "vae", "denoiser", model=MODE | model)
-    with torch.random.fork_rng():  # the layers that look at the picture are drawn
-        torch.manual_seed(0)
-        family.attach_control(torch.float32)
-    return family
+    return family, ControlNetWeights(family, seed=1, dtype=torch.float32)
 
 
 def picture(family: Family, seed: int = 1, count: int = 2) -> Tensor:
@@ -47,7 +51,7 @@ def condition(family: Family, *pictures: Tensor, count: int = 2) -> Condition:
 def wake(family: Family, seed: int = 5) -> None:
     """Weights for the layers that are zero at the start, so that the net acts."""
     generator = torch.Generator().manual_seed(seed)
-    for parameter in family.control.net.parameters():  # type: ignore[union-attr]
+    for parameter in net_of(family).net.parameters():
         if not parameter.any():
             parameter.data.normal_(0, 0.05, generator=generator)
 
@@ -127,5 +131,4 @@ BY_HAND = {"sd1x": _unet, "sd2x": _unet, "sdxl": _unet, "sd3": _sd3, "flux": _fl
 
 
 def by_hand(family: Family, noisy: Tensor, time: Tensor, told: Condition) -> Tensor:
-    net = family.control.net  # type: ignore[union-attr]
-    return BY_HAND[family.facts.key](family.denoiser, net, noisy, time, told)
+    return BY_HAND[family.facts.key](family.denoiser, net_of(family).net, noisy, time, told)

@@ -22,7 +22,7 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
     if config.model.mode == "full":
         return FullRank(family, dtype=dtype)
     if config.model.mode == "controlnet":
-        return ControlNetWeights(family, dtype=dtype)
+        return ControlNetWeights(family, seed=config.job.seed, dtype=dtype)
     if config.adapter.kind == "lycoris" and find_spec("lycoris") is None:
         raise ConfigError(
             finding(

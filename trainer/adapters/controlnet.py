@@ -15,15 +15,22 @@ from trainer.adapters.base import SavedFile, copy_into, swapped
 from trainer.adapters.full import verify_folder
 from trainer.adapters.verify import quarantine
 from trainer.models.base import Family
+from trainer.rng import stream_seed
 
 FOLDER = "controlnet"
 
 
 class ControlNetWeights:
-    """Every parameter of the control net of `family`, saved as its diffusers folder."""
+    """Every parameter of the control net of `family`, saved as its diffusers folder.
 
-    def __init__(self, family: Family, *, dtype: torch.dtype) -> None:
-        self.control = family.attach_control(dtype)
+    The layers that a new net copies from nowhere are drawn from the run's seed, which leaves the
+    global generator as it was.
+    """
+
+    def __init__(self, family: Family, *, seed: int, dtype: torch.dtype) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(stream_seed(seed, 0, 0, "adapter-init"))
+            self.control = family.attach_control(dtype)
         self.control.net.requires_grad_(True).train()
         family.denoiser.train()
         self._parameters: dict[str, Parameter] = dict(self.control.net.named_parameters())

@@ -11,7 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.controlled import CONTROLLED, by_hand, condition, controlled, picture, wake
+from tests.support.controlled import (
+    CONTROLLED,
+    by_hand,
+    condition,
+    controlled,
+    net_of,
+    picture,
+    wake,
+)
 from tests.support.families import (
     diffusers_pipeline,
     edge,
@@ -23,7 +31,6 @@ from tests.support.families import (
 )
 from tests.support.sampling import request
 from tests.unit.trainer.models.test_forward import Reads
-from trainer.adapters.controlnet import ControlNetWeights
 from trainer.models.base import Family
 from trainer.models.condition import Condition
 from trainer.objective.compose import build_objective
@@ -32,12 +39,12 @@ from trainer.objective.compose import build_objective
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_a_new_net_changes_nothing(kind, tiny_model):
     """Bit-equal to the base: one layer that is not zero at the start would show."""
-    family = controlled(kind, tiny_model(kind))
+    family, _ = controlled(kind, tiny_model(kind))
     noisy, time = random_latents(family), some_times(family)
     told = condition(family, picture(family))
     with torch.no_grad():
         ours = family.forward(noisy, time, told)
-        with family.control.off():
+        with net_of(family).off():
             base = family.forward(noisy, time, told)
     assert torch.equal(ours, base)
 
@@ -46,13 +53,14 @@ def test_a_new_net_changes_nothing(kind, tiny_model):
 def test_building_a_net_leaves_the_base_as_it_was(kind, tiny_model):
     """diffusers writes the net's settings into SD3's configuration; the base must keep its own."""
     before = dict(tiny_family(kind, tiny_model(kind), "denoiser").denoiser.config)
-    assert dict(controlled(kind, tiny_model(kind)).denoiser.config) == before
+    family, _ = controlled(kind, tiny_model(kind))
+    assert dict(family.denoiser.config) == before
 
 
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_the_call_is_the_pipelines(kind, tiny_model):
     """Picture, text, times and residuals as in the loop of diffusers' control pipeline."""
-    family = controlled(kind, tiny_model(kind))
+    family, _ = controlled(kind, tiny_model(kind))
     wake(family)
     noisy, time = random_latents(family), some_times(family)
     told, other = (condition(family, picture(family, seed)) for seed in (1, 2))
@@ -60,15 +68,14 @@ def test_the_call_is_the_pipelines(kind, tiny_model):
         ours = family.forward(noisy, time, told)
         torch.testing.assert_close(ours, by_hand(family, noisy, time, told), atol=1e-6, rtol=1e-5)
         assert (ours - family.forward(noisy, time, other)).abs().max() > 1e-5
-        with family.control.off():
+        with net_of(family).off():
             assert (ours - family.forward(noisy, time, told)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_gradients_are_the_nets_alone_and_nothing_is_read(kind, tiny_model):
     """The base stays frozen, all of the net can learn, and the device is never waited for."""
-    family = controlled(kind, tiny_model(kind))
-    trainable = ControlNetWeights(family, dtype=torch.float32)
+    family, trainable = controlled(kind, tiny_model(kind))
     wake(family)
     noisy, time = random_latents(family), some_times(family)
     told = condition(family, picture(family))
@@ -110,8 +117,7 @@ class Pair:
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_it_learns_to_look(kind, tiny_model):
     """The loss falls, and with the two pictures exchanged it is higher: the net looks at them."""
-    family = controlled(kind, tiny_model(kind))
-    trainable = ControlNetWeights(family, dtype=torch.float32)
+    family, trainable = controlled(kind, tiny_model(kind))
     pair = Pair(family, tiny_model(kind))
     before = pair.error(pair.told)
     optimizer = torch.optim.Adam(trainable.parameters().values(), lr=3e-3)
@@ -132,8 +138,7 @@ def drawn(width: int, height: int) -> Image.Image:
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_validation_draws_as_the_whole_pipeline(kind, tiny_model, tmp_path):
     """From cached text and the saved folder: the picture that a user's pipeline draws."""
-    family = controlled(kind, tiny_model(kind))
-    trainable = ControlNetWeights(family, dtype=torch.float32)
+    family, trainable = controlled(kind, tiny_model(kind))
     wake(family)
     (saved,) = trainable.save(tmp_path, step=1)
     assert saved.verified
@@ -149,11 +154,11 @@ def test_validation_draws_as_the_whole_pipeline(kind, tiny_model, tmp_path):
 
     with torch.no_grad():
         torch.manual_seed(0)
-        ours = quiet(family.control.edit_pipeline())(
-            **family.control.pipeline_kwargs(text, negative, asked)
+        ours = quiet(net_of(family).edit_pipeline())(
+            **net_of(family).pipeline_kwargs(text, negative, asked)
         ).images
-    cls = getattr(diffusers, family.control.pipeline_class)
-    net = getattr(diffusers, family.control.net_class).from_pretrained(saved.path)
+    cls = getattr(diffusers, net_of(family).pipeline_class)
+    net = getattr(diffusers, net_of(family).net_class).from_pretrained(saved.path)
     plain = diffusers_pipeline(kind, tiny_model(kind))
     whole = quiet(cls.from_pipe(plain, controlnet=net))
     whole.scheduler = family.pipeline().scheduler  # checkpoints of UNets hold that of training
@@ -161,7 +166,7 @@ def test_validation_draws_as_the_whole_pipeline(kind, tiny_model, tmp_path):
         torch.manual_seed(0)
         expected = whole(
             "a red apple",
-            **{family.control.picture_argument: drawn(size, size)},
+            **{net_of(family).picture_argument: drawn(size, size)},
             width=size,
             height=size,
             num_inference_steps=3,
