@@ -18,7 +18,6 @@ from trainer.models.condition import Condition
 from trainer.models.controlnet.base import ControlNet
 
 CONTROLLED = [k for k in catalog.FAMILIES if "controlnet" in catalog.family_facts(k).supports]
-LAYERS: dict[str, dict[str, int]] = {"flux": {"layers": 1, "single_layers": 1}}
 MODE: dict[str, Any] = {"mode": "controlnet"}
 
 
@@ -27,9 +26,13 @@ def net_of(family: Family) -> ControlNet:
     return family.control
 
 
-def controlled(kind: str, path: Path, **model: Any) -> tuple[Family, ControlNetWeights]:
+def controlled(
+    kind: str, path: Path, compute: Any = None, **model: Any
+) -> tuple[Family, ControlNetWeights]:
     """A family with everything loaded and its control net, ready to be trained."""
-    family = tiny_family(kind, path, "text", "vae", "denoiser", model=MODE | model)
+    family = tiny_family(
+        kind, path, "text", "vae", "denoiser", model=MODE | model, compute=compute or {}
+    )
     return family, ControlNetWeights(family, seed=1, dtype=torch.float32)
 
 

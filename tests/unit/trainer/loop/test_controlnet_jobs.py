@@ -98,6 +98,18 @@ def test_a_cut_run_ends_with_the_same_bits(kind, tiny_model, tmp_path, monkeypat
     assert all(torch.equal(reopened[name], value) for name, value in trained.items())
 
 
+@pytest.mark.parametrize("kind", [OF_LATENTS, OF_PIXELS, "sdxl", "sd3"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_bf16"])
+def test_it_trains_and_draws_in_bf16(kind, optimizer, tiny_model, tmp_path):
+    """fp32 and bf16 weights of the net beside a bf16 model: no two precisions meet unconverted."""
+    compute = {"device": "cpu", "precision": {"dtype": "bf16"}}
+    config = job(
+        kind, tiny_model(kind), tmp_path, compute=compute, optimizer={"name": optimizer, "lr": 1e-4}
+    )
+    run(config, tmp_path / "run")
+    assert list((tmp_path / "run" / "samples").rglob("000.png"))
+
+
 @pytest.mark.parametrize("kind", [OF_LATENTS, OF_PIXELS])
 def test_the_net_is_shown_the_partner_of_each_sample(kind, tiny_model, tmp_path):
     """Pixels to the level, or latents of the mean: of the sample's own partner, not of another."""

@@ -31,6 +31,7 @@ from tests.support.families import (
 )
 from tests.support.sampling import request
 from tests.unit.trainer.models.test_forward import Reads
+from trainer.errors import ConfigError
 from trainer.models.base import Family
 from trainer.models.condition import Condition
 from trainer.objective.compose import build_objective
@@ -177,3 +178,106 @@ def test_validation_draws_as_the_whole_pipeline(kind, tiny_model, tmp_path):
             **({"max_sequence_length": 32} if kind in ("flux", "sd3") else {}),
         ).images
     assert (ours - expected).abs().max() < 1e-4
+
+
+def attach(kind: str, base: Any, **net: Any) -> Family:
+    model = {"mode": "controlnet", "controlnet": net}
+    family = tiny_family(kind, base, "denoiser", model=model)
+    family.attach_control(torch.float32)
+    return family
+
+
+def code_of(action: Any) -> tuple[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        action()
+    (found,) = caught.value.findings
+    return found.code, found.message
+
+
+def test_nets_of_other_models_are_refused(tiny_model, tmp_path):
+    """By name of what differs, before a step fails on shapes: family, text width, VAE, union."""
+    from diffusers import ControlNetModel, FluxControlNetModel
+
+    family = attach("sd1x", tiny_model("sd1x"))
+    net_of(family).net.save_pretrained(tmp_path / "own")
+    attach("sd1x", tiny_model("sd1x"), path=str(tmp_path / "own"))
+    for kind in ("flux", "sdxl"):
+        code, message = code_of(
+            lambda kind=kind: attach(kind, tiny_model(kind), path=str(tmp_path / "own"))
+        )
+        assert code == ("ENV002" if kind == "flux" else "CFG305")
+    assert "cross_attention_dim" in message
+    ControlNetModel.from_unet(family.denoiser).save_pretrained(tmp_path / "deep")
+    code, message = code_of(lambda: attach("sd1x", tiny_model("sd1x"), path=str(tmp_path / "deep")))
+    assert (code, "8 times smaller" in message) == ("CFG305", True)
+    config = dict(net_of(attach("flux", tiny_model("flux"))).net.config) | {"num_mode": 3}
+    del config["_use_default_values"]  # else the number is taken for a default, and left out
+    FluxControlNetModel.from_config(config).save_pretrained(tmp_path / "union")
+    code, message = code_of(
+        lambda: attach("flux", tiny_model("flux"), path=str(tmp_path / "union"))
+    )
+    assert (code, "union" in message) == ("CFG305", True)
+
+
+def test_published_sd3_nets_see_what_they_were_made_for(tiny_model, tmp_path):
+    """Zeros in place of the pooled text and latents without the shift, as their pipeline does."""
+    from diffusers import SD3ControlNetModel
+
+    fresh, _ = controlled("sd3", tiny_model("sd3"))
+    wake(fresh)
+    config = dict(net_of(fresh).net.config) | {"force_zeros_for_pooled_projection": True}
+    published = SD3ControlNetModel.from_config(config)
+    published.load_state_dict(net_of(fresh).net.state_dict())
+    published.save_pretrained(tmp_path / "net")
+    family, _ = controlled("sd3", tiny_model("sd3"), controlnet={"path": str(tmp_path / "net")})
+    noisy, time = random_latents(family), some_times(family)
+    told = condition(family, picture(family))
+    with torch.no_grad():
+        ours = family.forward(noisy, time, told)
+        torch.testing.assert_close(ours, by_hand(family, noisy, time, told), atol=1e-6, rtol=1e-5)
+        assert (ours - fresh.forward(noisy, time, told)).abs().max() > 1e-4
+
+
+def test_blocks_are_copied_as_asked(tiny_model):
+    """Single blocks can be left out; more than there are, or SD3's last one, are refused."""
+    sizes = {"layers": 1, "single_layers": 0}
+    net = net_of(attach("flux", tiny_model("flux"), **sizes)).net
+    assert (len(net.transformer_blocks), len(net.single_transformer_blocks)) == (1, 0)
+    for kind in ("flux", "sd3"):
+        code, message = code_of(lambda kind=kind: attach(kind, tiny_model(kind), layers=2))
+        assert (code, "the model has 1 to copy" in message) == ("CFG306", True)
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux"])
+def test_memory_levers_change_no_gradient(kind, tiny_model):
+    """Recomputed blocks of model and net, and swapped blocks of the frozen model."""
+
+    def gradients(**compute: Any) -> dict[str, torch.Tensor]:
+        family, trainable = controlled(kind, tiny_model(kind), compute=compute)
+        wake(family)
+        family.ready_denoiser()
+        noisy, time = random_latents(family), some_times(family)
+        told = condition(family, picture(family))
+        family.forward(noisy, time, told).square().mean().backward()
+        named = trainable.parameters().items()
+        return {name: p.grad for name, p in named if p.grad is not None}
+
+    plain = gradients(checkpointing={"enabled": False})
+    for compute in ({"checkpointing": {"enabled": True}}, {"offload": {"blocks": 1}}):
+        other = gradients(**compute)
+        assert plain.keys() == other.keys()
+        assert all(torch.equal(other[name], value) for name, value in plain.items())
+
+
+@pytest.mark.parametrize("kind", ["sd1x", "flux"])
+def test_a_net_is_copied_from_a_quantised_model(kind, tiny_model):
+    """The weights are read again, so they are the files' and not what quantising left of them."""
+    exact, _ = controlled(kind, tiny_model(kind))
+    quant = {"base": "int8-quanto"}
+    rounded, trainable = controlled(kind, tiny_model(kind), compute={"quant": quant})
+    expected = dict(net_of(exact).net.named_parameters())
+    assert all(torch.equal(expected[n], p) for n, p in trainable.parameters().items())
+    told = condition(rounded, picture(rounded))
+    noisy, time = random_latents(rounded), some_times(rounded)
+    rounded.forward(noisy, time, told).square().mean().backward()
+    assert any(p.grad is not None and p.grad.any() for p in trainable.parameters().values())

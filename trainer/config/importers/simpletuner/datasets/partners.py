@@ -64,7 +64,8 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
     """Why a partner would not be used; empty when it would."""
     facts = entry.run.facts
     role = partner.role if partner is not None else makes
-    if role == "conditioning" and facts and "conditioning" not in facts.supports:
+    looks = entry.run.draft.get("model.mode") == "controlnet"
+    if role == "conditioning" and facts and not looks and "conditioning" not in facts.supports:
         return f"{facts.display_name} does not look at conditioning pictures here"
     if partner is not None and entry.run.draft.get(f"{partner.path}.enabled") is False:
         return f"{partner.id} is disabled"
