@@ -23,8 +23,8 @@ def families_page() -> str:
 
 
 def _overview() -> Iterator[str]:
-    yield "\n| Family | Key | Learns | Looks at pictures | Latents | Pixels in multiples of |\n"
-    yield "|---|---|---|---|---|---|\n"
+    yield "\n| Family | Key | Learns | Looks at pictures | Control nets | Latents | Pixels in multiples of |\n"
+    yield "|---|---|---|---|---|---|---|\n"
     for key in sorted(catalog.FAMILIES):
         facts = catalog.family_facts(key)
         edits = "yes" if "conditioning" in facts.supports else "–"
@@ -34,6 +34,7 @@ def _overview() -> Iterator[str]:
             f"`{key}`",
             "flow" if facts.prediction == "flow" else facts.prediction.value.replace("_", " "),
             edits,
+            "yes" if "controlnet" in facts.supports else "–",
             latents,
             str(facts.pixel_multiple),
         )

@@ -312,6 +312,16 @@ CODES: dict[str, str] = {
     "these.",
     "CFG215": "`cache.latents` has no effect: the autoencoder gives one latent, not a "
     "distribution.",
+    "CFG300": "The family has no control nets.",
+    "CFG301": "A control net is trained, but samples have no conditioning pictures.",
+    "CFG302": "A control net looks at one picture, and samples have several.",
+    "CFG303": "A control picture may have another shape than its sample, which cannot be laid over "
+    "it.",
+    "CFG304": "A setting of control nets has no effect.",
+    "CFG305": "The control net to continue from is not one of this model.",
+    "CFG306": "A control net was to copy more blocks than the model has.",
+    "CFG307": "Validation pictures of plain prompts do not depend on the control net.",
+    "CFG308": "A control net cannot be trained with this setting.",
     # --- importers -----------------------------------------------------------------------
     "IMP001": "A file of another trainer cannot be read, or is not well-formed.",
     "IMP002": "The paths that were named hold nothing that can be imported, or two files of one "

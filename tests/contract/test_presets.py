@@ -53,6 +53,13 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "z_image": 6.16e9,
 }
 
+CONTROL_NETS = {  # parameters of a new control net of the usual size, counted on the meta device
+    "sd1x": 0.361e9,
+    "sdxl": 1.251e9,
+    "flux": 2.953e9,
+    "sd3 medium": 1.063e9,
+}
+
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "family.toml"], ids=str)
 def test_lint_finds_nothing(path: Path) -> None:
@@ -66,6 +73,8 @@ def test_lint_finds_nothing(path: Path) -> None:
 def test_a_preset_with_data_is_a_job(name: str, tmp_path: Path) -> None:
     """By name, with one dataset, nothing else is needed."""
     text = f'preset = "{name}"\n[[data.datasets]]\nid = "mine"\npath = "."\n'
+    if preset_info(name).mode == "controlnet":
+        text += 'conditioning = [{ generate = "canny" }]\n'
     resolved = resolve(text, base_dir=tmp_path, env={})
     assert at_or_above(resolved.findings, "warn") == []
     assert resolved.config is not None
@@ -95,9 +104,9 @@ def test_a_preset_with_pairs_is_an_editing_job(name: str, flavour: str, tmp_path
 def test_the_name_tells_mode_and_memory(name: str) -> None:
     """`lora-24gb` is an adapter for 24 GB; title and notes are there."""
     info = preset_info(name)
-    match = re.fullmatch(r"(lora|full)-(\d+)gb", name.split("/")[1])
+    match = re.fullmatch(r"(lora|full|controlnet)-(\d+)gb", name.split("/")[1])
     assert match is not None
-    assert info.mode == {"lora": "adapter", "full": "full"}[match[1]]
+    assert info.mode == {"lora": "adapter"}.get(match[1], match[1])
     assert info.vram_gb == int(match[2])
     assert info.needs_data
     assert info.title
@@ -152,6 +161,10 @@ def test_weights_gradients_and_states_fit(name: str) -> None:
         needed = parameters * (4 + 4 + 8)  # fp32 weights, gradients, two moments
         needed += parameters * 4 * config.ema.enabled
         needed += parameters * 2  # bf16 copies within a step
+    elif config.model.mode == "controlnet":
+        own = CONTROL_NETS.get(f"{family} {flavour}") or CONTROL_NETS[family]
+        # weights, gradients, two moments: in fp32, or all of it in bf16
+        needed = parameters * 2 + own * {"adamw": 16 + 2, "adamw_bf16": 8}[config.optimizer.name]
     else:
         needed = parameters * (4 if config.compute.precision.dtype == "fp32" else 2)
     available = (preset_info(name).vram_gb or 0) * 1e9

@@ -8,6 +8,7 @@ import torch
 
 from trainer.adapters.assistant import assisted
 from trainer.adapters.base import Trainable
+from trainer.adapters.controlnet import ControlNetWeights
 from trainer.adapters.full import FullRank
 from trainer.adapters.lora import LoRA
 from trainer.adapters.lycoris.adapter import LyCORIS
@@ -21,6 +22,8 @@ def build_trainable(config: JobConfig, family: Family, dtype: torch.dtype) -> Tr
     """Attach what is trained to the loaded denoiser; `dtype` is that of the trained weights."""
     if config.model.mode == "full":
         return FullRank(family, dtype=dtype)
+    if config.model.mode == "controlnet":
+        return ControlNetWeights(family, seed=config.job.seed, dtype=dtype)
     if config.adapter.kind == "lycoris" and find_spec("lycoris") is None:
         raise ConfigError(
             finding(

@@ -55,7 +55,14 @@ class OptimizerEntry:
 
 
 _ADAM = {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01}
-_ADAM_LR = {"adapter": 1e-4, "full": 1e-5}
+
+
+def _rates(adapter: float, whole: float) -> dict[str, float]:
+    """Usual learning rates by mode; a control net copies whole layers and learns like them."""
+    return {"adapter": adapter, "full": whole, "controlnet": whole}
+
+
+_ADAM_LR = _rates(1e-4, 1e-5)
 
 
 def _quantised(path: str, summary: str) -> OptimizerEntry:
@@ -90,7 +97,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
         "trainer.optim.eight_bit:lion",
         "Lion with an 8-bit state (bitsandbytes): steps of one size, by sign",
         args={"betas": [0.9, 0.99], "weight_decay": 0.01},
-        default_lr={"adapter": 3e-5, "full": 3e-6},
+        default_lr=_rates(3e-5, 3e-6),
         packages=("bitsandbytes",),
         extra="quant",
         one_by_one=True,
@@ -114,14 +121,14 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
             "use_bias_correction": True,
             "safeguard_warmup": True,
         },
-        default_lr={"adapter": 1.0, "full": 1.0},
+        default_lr=_rates(1.0, 1.0),
         packages=("prodigyopt",),
     ),
     "schedulefree": OptimizerEntry(
         "trainer.optim.schedulefree:build",
         "Schedule-free AdamW: averages its own iterates, needs no schedule",
         args={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "warmup_steps": 0},
-        default_lr={"adapter": 5e-4, "full": 5e-5},
+        default_lr=_rates(5e-4, 5e-5),
         self_averaging=True,
         packages=("schedulefree",),
     ),

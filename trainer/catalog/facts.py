@@ -133,6 +133,8 @@ class FamilyFacts:
     comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
     in_comfyui: bool = True  # whether it has a model of this family
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
+    control_layers: dict[str, int] = field(default_factory=dict)  # kinds of blocks that a control
+    # net copies -> how many it usually does; keys of [model.controlnet]
     checkpoint_blocks: bool = True
     attention_kernels: bool = True  # its attention takes another kernel (diffusers' dispatch)
     quant_levels: frozenset[str] = frozenset({"int8"})  # a base in these keeps its quality

@@ -22,7 +22,8 @@ class Batch:
     visits: tuple[int, ...]
     dataset: str
     masks: Tensor | None = None  # [B, 1, h, w] in 0..1: what the loss of each latent pixel counts
-    conditioning: tuple[Tensor, ...] = ()  # per partner: latents [B, C, h', w']
+    conditioning: tuple[Tensor, ...] = ()  # per partner: latents [B, C, h', w'], or
+    # pixels [B, 3, H, W] of uint8 where the family looks at those
     image_embeds: Tensor | None = None  # [B, ...], zeros for samples that are not told theirs
     prior: bool = False  # the target is what the base model predicts without the adapter
     slider: float | None = None  # strength of the adapter for this batch

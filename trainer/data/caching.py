@@ -23,6 +23,9 @@ from trainer.cache.kept import Kept
 from trainer.cache.keys import text_key
 from trainer.cache.latents import NOT_FINITE, build_latents
 from trainer.cache.masks import build_masks, mask_encoder
+from trainer.cache.pixels import ENCODER as RGB
+from trainer.cache.pixels import KIND as PIXELS
+from trainer.cache.pixels import build_pixels
 from trainer.cache.room import Room
 from trainer.cache.seen_text import build_seen
 from trainer.cache.store import Store
@@ -130,11 +133,19 @@ def open_stores(task: Task) -> Stores:
     return Stores(
         Store(task.root, "latents", kept.encoder(family.identity("vae"))),
         Store(task.root, "masks", mask_encoder(family.spatial_factor)),
-        Store(task.root, "references", references(kept).encoder(family.identity("vae"))),
+        _references(task, kept),
         Store(task.root, "seen_text", family.identity("text")) if family.sees_pictures else None,
         Store(task.root, "image_embeds", family.identity("image")) if encoder else None,
         encoder.of if encoder else "sample",
     )
+
+
+def _references(task: Task, kept: Kept) -> Store:
+    """Where what samples are made from is kept: latents, or the pictures as they are."""
+    if task.family.reference_form == "pixels":
+        return Store(task.root, PIXELS, RGB)
+    encoder = references(kept).encoder(task.family.identity("vae"))
+    return Store(task.root, "references", encoder)
 
 
 def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Iterator[Need]:
@@ -147,6 +158,8 @@ def _needs(task: Task, shapes: Mapping[str, Counter[Target]], kept: Kept) -> Ite
     for (width, height), count in shapes.get("masks", {}).items():
         each = width * height // factor**2 + ENTRY_BYTES
         yield Need("masks", count, count * each)
+    for (width, height), count in shapes.get(PIXELS, {}).items():
+        yield Need(PIXELS, count, count * (3 * width * height + ENTRY_BYTES))
     if embeds := shapes.get("image_embeds"):
         encoder = task.family.identity("image")
         yield average_need(task.root, "image_embeds", encoder, embeds.total(), 4 << 10)
@@ -206,6 +219,8 @@ def _build(
     }
     if store.kind == "masks":
         whole = build_masks(todo, task.family, store, **common)
+    elif store.kind == PIXELS:
+        whole = build_pixels(todo, task.family, store, **common)
     elif store.kind == "seen_text":
         whole = build_seen(todo, task.family, store, **common)
     elif store.kind == "image_embeds":

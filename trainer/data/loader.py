@@ -21,6 +21,8 @@ from trainer.cache.kept import latent_of
 from trainer.cache.keys import text_key
 from trainer.cache.latents import item_key
 from trainer.cache.masks import item_mask_key
+from trainer.cache.pixels import KIND as PIXELS
+from trainer.cache.pixels import NAME as RGB
 from trainer.cache.seen_text import seen_key
 from trainer.cache.store import Store
 from trainer.data.batch import Batch
@@ -86,8 +88,10 @@ class Reader:
 
     def _references(self, items: Sequence[Item]) -> Tensor:
         store = self._stores.references
-        rows = [store.get(item_key(item, store.encoder))["latent"] for item in items]
-        return torch.stack(rows).float()
+        entries = [store.get(item_key(item, store.encoder)) for item in items]
+        if store.kind == PIXELS:  # a quarter of the bytes to the device
+            return torch.stack([entry[RGB] for entry in entries])
+        return torch.stack([entry["latent"] for entry in entries]).float()
 
     def _latent(self, item: Item, visit: int) -> Tensor:
         entry = self._latents.get(item_key(item, self._latents.encoder))

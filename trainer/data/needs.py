@@ -33,7 +33,7 @@ class Stores:
 
     latents: Store
     masks: Store
-    references: Store  # latents of what samples are made from: means, nothing is drawn
+    references: Store  # of what samples are made from: latents that are means, or pixels
     seen_text: Store | None = None  # where the text encoder sees the references
     image_embeds: Store | None = None  # where the family is told any
     embeds_of: str = "sample"  # or "reference": whose pictures are embedded

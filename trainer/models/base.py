@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from PIL.Image import Image
@@ -36,6 +36,7 @@ from trainer.memory.swap import BlockSwap, swapped_blocks
 from trainer.memory.vae import spare_memory
 from trainer.models import load
 from trainer.models.condition import Condition
+from trainer.models.controlnet.base import ControlNet, Form
 from trainer.models.identity import files_of, identity
 from trainer.models.source import Source
 from trainer.models.stretch import WHOLE
@@ -61,12 +62,14 @@ class ImageRequest:
     references: tuple[Tensor, ...] = ()  # latents [1, C, h, w], as a `Condition` has them
     picture: Tensor | None = None  # latents [1, C, h, w] to begin from, where not from noise
     handed: Tensor | None = None  # what the expert of higher noise levels left, in its own scale
+    control_scale: float = 1.0  # how strongly a control net acts
 
 
 class Family(ABC):
     """One model being trained; `modules` holds what is loaded at the moment."""
 
     facts: FamilyFacts
+    control_class: ClassVar[type[ControlNet] | None] = None  # where it has control nets
     encode_version = 1  # part of cache keys: raise it when encoding changes
     stretch = WHOLE  # what of the way from noise to picture it draws
 
@@ -90,6 +93,7 @@ class Family(ABC):
         self.quantised: dict[str, tuple[int, int]] = {}  # bytes of weights before and after
         self._in_turn: InTurn | None = None
         self.swap: BlockSwap | None = None
+        self.control: ControlNet | None = None
 
     # --- loading ---------------------------------------------------------------------------
 
@@ -311,15 +315,23 @@ class Family(ABC):
                 device=self.device,
                 checkpointed=checkpointing.covers,
             )
-        if compute.attention.backend is not None:
-            use_attention(self.denoiser, compute.attention.backend)
-        if compute.compile.backend is not None:
-            compile_blocks(self.denoiser, compute.compile)
+        for network in self.networks:
+            if compute.attention.backend is not None:
+                use_attention(network, compute.attention.backend)
+            if compute.compile.backend is not None:
+                compile_blocks(network, compute.compile)
+
+    @property
+    def networks(self) -> list[Any]:
+        """What computes in a step."""
+        return [self.denoiser, *([self.control.net] if self.control is not None else [])]
 
     def enable_checkpointing(self, function: Callable[..., Any] | None = None) -> None:
         """`function` computes a block so that it is computed again in backward."""
         function = function or Checkpointing(self.compute.checkpointing, self.device)
         self.checkpoint_with(function)
+        if self.control is not None:
+            self.control.net.enable_gradient_checkpointing(gradient_checkpointing_func=function)
 
     def checkpoint_with(self, function: Callable[..., Any]) -> None:
         self.denoiser.enable_gradient_checkpointing(gradient_checkpointing_func=function)
@@ -384,6 +396,26 @@ class Family(ABC):
         encoder: Any = self.modules[fact.slot]
         pixels = self.image_processor(list(pictures), return_tensors="pt").pixel_values
         return encoder(pixels.to(self.device, encoder.dtype)).image_embeds.cpu()
+
+    # --- pictures that control -------------------------------------------------------------
+
+    @property
+    def reference_form(self) -> Form:
+        """What is kept of the pictures that a sample is made from."""
+        chosen = self.control_class if self.model.mode == "controlnet" else None
+        return "latents" if chosen is None else chosen.form
+
+    def attach_control(self, dtype: torch.dtype) -> ControlNet:
+        """A control net beside the loaded denoiser: from here on `forward` asks it."""
+        assert self.control_class is not None, "lint refuses control nets of other families"
+        self.control = self.control_class(self, dtype)
+        return self.control
+
+    def with_control(self, told: dict[str, Any], condition: Condition) -> dict[str, Any]:
+        """Arguments of the denoiser, with what an attached control net makes of the picture."""
+        if self.control is None or not self.control.acts(condition):
+            return told
+        return told | self.control.residuals(told, condition)
 
     # --- pixels ----------------------------------------------------------------------------
 

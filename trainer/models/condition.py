@@ -16,7 +16,8 @@ class Condition:
 
     `text` is as the family collates it; `sizes` [B, 6] holds original height and width, crop top
     and left, target height and width in pixels; `references` are normalised latents
-    [B, C, h', w'] of the pictures that the family looks at, in the order of the dataset;
+    [B, C, h', w'] of the pictures that the family looks at, in the order of the dataset, or their
+    pixels [B, 3, H, W], uint8, for a control net that looks at those;
     `image_embeds` [B, ...] are what the family's image encoder says of a picture, zeros where it
     is not told; `reference_levels` [B] says how noisy the references were made, for families that
     are told.

@@ -17,6 +17,7 @@ from torch import Tensor
 from trainer.catalog.families.flux import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
+from trainer.models.controlnet.flux import FluxControl
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
@@ -33,6 +34,7 @@ def picture_ids(pictures: Sequence[Tensor], device: torch.device, dtype: torch.d
 
 class Flux(PackedFlow):
     facts = FACTS
+    control_class = FluxControl
 
     @property
     def max_tokens(self) -> int:
@@ -75,20 +77,21 @@ class Flux(PackedFlow):
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         batch, _, height, width = noisy.shape
         dtype, device = self.denoiser_dtype, noisy.device
-        pictures = [noisy, *condition.references]
+        pictures = [noisy, *(condition.references if self.control is None else ())]
         tokens = torch.cat([pack(picture.to(dtype)) for picture in pictures], 1)
         embeds = condition.text["prompt_embeds"].to(dtype)
-        out = self.denoiser(
-            hidden_states=tokens,
-            encoder_hidden_states=embeds,
-            pooled_projections=condition.text["pooled_prompt_embeds"].to(dtype),
-            timestep=time,
-            img_ids=picture_ids(pictures, device, dtype),
-            txt_ids=text_ids(embeds.shape[1], device, dtype),
-            guidance=self.guidance(batch, device, self.model.options.flux.guidance),
-            joint_attention_kwargs=self.attention(condition.text, tokens.shape[1]),
-            return_dict=False,
-        )[0]
+        told: dict[str, Any] = {
+            "hidden_states": tokens,
+            "encoder_hidden_states": embeds,
+            "pooled_projections": condition.text["pooled_prompt_embeds"].to(dtype),
+            "timestep": time,
+            "img_ids": picture_ids(pictures, device, dtype),
+            "txt_ids": text_ids(embeds.shape[1], device, dtype),
+            "guidance": self.guidance(batch, device, self.model.options.flux.guidance),
+        }
+        told = self.with_control(told, condition)
+        attention = self.attention(condition.text, tokens.shape[1])
+        out = self.denoiser(**told, joint_attention_kwargs=attention, return_dict=False)[0]
         return unpack(out[:, : height * width // 4], height, width)
 
     def probe_text(self) -> dict[str, tuple[int, ...]]:

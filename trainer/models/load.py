@@ -128,7 +128,7 @@ def vae(source: Source, dtype: torch.dtype) -> nn.Module:
 
 def spatial_factor(source: Source) -> int | None:
     """2 for each level of the autoencoder but the first; None where it is not built in levels."""
-    config = _vae_config(source)
+    config = vae_config(source)
     if "temperal_downsample" in config:  # one entry for each level that halves the picture
         return 2 ** len(config["temperal_downsample"])
     levels = config.get("block_out_channels") or config.get("encoder_block_out_channels")
@@ -137,11 +137,12 @@ def spatial_factor(source: Source) -> int | None:
 
 def latent_channels(source: Source) -> int | None:
     """Channels of the autoencoder's latents; None where its configuration does not say."""
-    config = _vae_config(source)
+    config = vae_config(source)
     return config.get("latent_channels") or config.get("z_dim")
 
 
-def _vae_config(source: Source) -> dict[str, Any]:
+def vae_config(source: Source) -> dict[str, Any]:
+    """Configuration of the autoencoder, without its weights in memory."""
     if source.facts.vae_class is None:
         return {}
     return _read_config(source.component("vae", source.model.components.vae, "vae"))

@@ -11,12 +11,14 @@ from torch import Tensor
 from trainer.catalog.families.sd1x import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
+from trainer.models.controlnet.unet import UNetControl
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.unet_discrete import UNetDiscrete
 
 
 class SD1X(UNetDiscrete):
     facts = FACTS
+    control_class = UNetControl
 
     @torch.no_grad()
     def encode_text(self, captions: Sequence[str]) -> list[TextEntry]:
@@ -29,7 +31,7 @@ class SD1X(UNetDiscrete):
         return [{"prompt_embeds": row.cpu().clone()} for row in embeds]
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
-        return self.call(noisy, time, condition.text["prompt_embeds"])
+        return self.call(noisy, time, condition.text["prompt_embeds"], condition)
 
     def pipeline(self) -> Any:
         return self._pipeline(text=False)

@@ -20,6 +20,7 @@ from trainer.catalog.families.sd3 import FACTS
 from trainer.models import load
 from trainer.models.base import Family, ImageRequest, TextEntry
 from trainer.models.condition import Condition
+from trainer.models.controlnet.sd3 import SD3Control
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
@@ -34,6 +35,7 @@ class ConfigOnly:
 
 class SD3(Family):
     facts = FACTS
+    control_class = SD3Control
 
     @property
     def max_tokens(self) -> int:
@@ -60,13 +62,13 @@ class SD3(Family):
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         dtype = self.denoiser_dtype
-        return self.denoiser(
-            hidden_states=noisy.to(dtype),
-            timestep=time * TIMESTEPS,
-            encoder_hidden_states=condition.text["prompt_embeds"].to(dtype),
-            pooled_projections=condition.text["pooled_prompt_embeds"].to(dtype),
-            return_dict=False,
-        )[0]
+        told: dict[str, Any] = {
+            "hidden_states": noisy.to(dtype),
+            "timestep": time * TIMESTEPS,
+            "encoder_hidden_states": condition.text["prompt_embeds"].to(dtype),
+            "pooled_projections": condition.text["pooled_prompt_embeds"].to(dtype),
+        }
+        return self.denoiser(**self.with_control(told, condition), return_dict=False)[0]
 
     def probe_latents(self) -> tuple[int, int, int]:
         config = self.denoiser.config

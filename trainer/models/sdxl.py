@@ -21,6 +21,7 @@ from torch import Tensor
 from trainer.catalog.families.sdxl import FACTS
 from trainer.models.base import ImageRequest, TextEntry
 from trainer.models.condition import Condition
+from trainer.models.controlnet.unet import SDXLControl
 from trainer.models.parts.diffusers_classes import diffusers_class
 from trainer.models.stretch import WHOLE
 from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
@@ -31,6 +32,7 @@ SAMPLER = "EulerDiscreteScheduler"
 class SDXL(UNetDiscrete):
     facts = FACTS
     empty_is_zeros = True  # of checkpoints that do not say
+    control_class = SDXLControl
 
     @property
     def zeros_for_empty(self) -> bool:
@@ -74,7 +76,8 @@ class SDXL(UNetDiscrete):
             "text_embeds": condition.text["pooled_prompt_embeds"].to(self.denoiser_dtype),
             "time_ids": self.time_ids(condition.sizes),
         }
-        return self.call(noisy, time, condition.text["prompt_embeds"], added_cond_kwargs=added)
+        embeds = condition.text["prompt_embeds"]
+        return self.call(noisy, time, embeds, condition, added_cond_kwargs=added)
 
     def time_ids(self, sizes: Tensor) -> Tensor:
         """[B, 6] or, with a score, [B, 5]; fp32, as bf16 would round sizes above 256."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainer.catalog.facts import Prediction
 from trainer.models.base import Family, ImageRequest
+from trainer.models.condition import Condition
 from trainer.models.parts.cutting import beginning, cut
 from trainer.models.parts.diffusers_classes import scheduler
 from trainer.models.stretch import WHOLE
@@ -56,14 +57,17 @@ class Discrete(Family):
 class UNetDiscrete(Discrete):
     """Families whose denoiser is diffusers' UNet2DConditionModel."""
 
-    def call(self, noisy: Tensor, time: Tensor, text: Tensor, **extra: Any) -> Tensor:
-        return self.denoiser(
-            noisy.to(self.denoiser_dtype),
-            time,
-            encoder_hidden_states=text.to(self.denoiser_dtype),
-            return_dict=False,
+    def call(
+        self, noisy: Tensor, time: Tensor, text: Tensor, condition: Condition, **extra: Any
+    ) -> Tensor:
+        """The prediction; `extra` is what the UNet, and a control net, are told beside."""
+        told = {
+            "sample": noisy.to(self.denoiser_dtype),
+            "timestep": time,
+            "encoder_hidden_states": text.to(self.denoiser_dtype),
             **extra,
-        )[0]
+        }
+        return self.denoiser(**self.with_control(told, condition), return_dict=False)[0]
 
     def probe_latents(self) -> tuple[int, int, int]:
         levels = len(self.denoiser.config.block_out_channels)

@@ -18,6 +18,7 @@ from trainer.data.batch import Batch
 from trainer.data.drawings import Drawing, Entry
 from trainer.loop.parts import Parts
 from trainer.models.base import Family, ImageRequest
+from trainer.models.controlnet.base import ControlNet
 from trainer.models.experts import other_expert, trained_stretch
 
 
@@ -50,7 +51,8 @@ class Ensemble:
             if place:
                 asked = replace(asked, handed=made, picture=None)
             text, negative = self._texts(family, drawing)
-            kwargs = family.pipeline_kwargs(text, negative, asked)
+            artist = _artist(family, edit=drawing.picture is not None)
+            kwargs = artist.pipeline_kwargs(text, negative, asked)
             with self._parts.autocast():
                 made = pipeline(**kwargs).images
         return made[0], shows
@@ -81,8 +83,13 @@ class Ensemble:
         return changed, {"sample": name}
 
 
+def _artist(family: Family, *, edit: bool) -> Family | ControlNet:
+    """Who draws: a control net where there is one and a picture for it, else the family."""
+    return family.control if edit and family.control is not None else family
+
+
 def _pipeline(family: Family, *, edit: bool) -> Any:
-    pipeline = family.edit_pipeline() if edit else family.pipeline()
+    pipeline = _artist(family, edit=edit).edit_pipeline() if edit else family.pipeline()
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -119,6 +119,7 @@ def _request(parts: Parts, drawing: Drawing, seed: int) -> ImageRequest:
         guidance=parts.family.facts.guidance if config.guidance is None else config.guidance,
         generator=torch.Generator().manual_seed(seed),
         pictures=(picture,) if picture else (),
+        control_scale=config.control_scale,
     )
 
 

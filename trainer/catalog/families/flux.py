@@ -83,6 +83,9 @@ FACTS = FamilyFacts(
         "attention+ffs": ("FluxAttention", "FeedForward"),
         "blocks": ("FluxTransformerBlock", "FluxSingleTransformerBlock"),
     },
-    supports=frozenset({"max_tokens", "attention_mask", "guidance_embed", "conditioning"}),
+    control_layers={"layers": 4, "single_layers": 10},
+    supports=frozenset(
+        {"max_tokens", "attention_mask", "guidance_embed", "conditioning", "controlnet"}
+    ),
     quant_levels=frozenset({"int8", "fp8", "nf4"}),
 )

@@ -57,5 +57,6 @@ FACTS = FamilyFacts(
     default_targets="attention",
     lycoris_targets=UNET_LYCORIS,
     attention_kernels=False,
+    supports=frozenset({"controlnet"}),
     quant_levels=frozenset({"int8", "nf4"}),
 )

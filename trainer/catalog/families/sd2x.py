@@ -42,5 +42,6 @@ FACTS = replace(
     prediction=Prediction.V,
     default_resolution=768,
     attention_kernels=False,
+    supports=frozenset({"controlnet"}),
     quant_levels=frozenset({"int8", "nf4"}),
 )

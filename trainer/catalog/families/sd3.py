@@ -86,5 +86,6 @@ FACTS = FamilyFacts(
     diffusers_reads_alpha=False,
     attention_kernels=False,
     quant_levels=frozenset({"int8", "fp8", "nf4"}),
-    supports=frozenset({"max_tokens"}),
+    control_layers={"layers": 12},
+    supports=frozenset({"max_tokens", "controlnet"}),
 )

@@ -54,6 +54,6 @@ FACTS = FamilyFacts(
     default_targets="attention",
     lycoris_targets=UNET_LYCORIS,
     attention_kernels=False,
+    supports=frozenset({"controlnet", "experts"}),
     quant_levels=frozenset({"int8", "nf4"}),
-    supports=frozenset({"experts"}),
 )

@@ -12,12 +12,13 @@ from trainer.config.suggest import nearest
 
 
 def adapter_only_in_adapter_mode(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.mode == "full" and "adapter" in config.model_fields_set:
+    mode = config.model.mode
+    if mode != "adapter" and "adapter" in config.model_fields_set:
         yield Problem(
             code="CFG030",
             key="adapter",
             idle=True,
-            message="model.mode is full, so [adapter] has no effect",
+            message=f"model.mode is {mode}, so [adapter] has no effect",
             fix='remove [adapter], or set model.mode = "adapter"',
             patch={"adapter": None},
         )

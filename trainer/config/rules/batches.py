@@ -20,14 +20,14 @@ def slider_has_an_adapter(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
             yield Problem(
                 code="CFG121",
                 key=f"data.datasets[{number}].slider",
-                message=f"dataset {dataset.id} asks for a strength of the adapter, but the whole "
-                "model is trained",
+                message=f"dataset {dataset.id} asks for a strength of the adapter, but none "
+                "is trained",
                 fix='set model.mode = "adapter", or remove slider',
             )
 
 
 def prior_has_an_adapter(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.model.mode == "adapter":
+    if config.model.mode != "full":
         return
     for number, dataset in enumerate(config.data.datasets):
         if dataset.role == "prior" and dataset.enabled:

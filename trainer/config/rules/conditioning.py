@@ -37,6 +37,11 @@ def flavour_name(config: JobConfig, facts: FamilyFacts) -> str:
     return f"{facts.display_name} {config.model.flavour or facts.default_flavour}"
 
 
+def looks_at_pictures(config: JobConfig, facts: FamilyFacts) -> bool:
+    """Whether what is trained is told of the pictures that a sample is made from."""
+    return facts.looks_at_pictures(config.model.flavour) or config.model.mode == "controlnet"
+
+
 def one_origin(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     for key, dataset, entry in entries(config):
         if (entry.dataset is None) == (entry.generate is None):
@@ -163,7 +168,7 @@ def generator_fits(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
 
 
 def family_looks_at_it(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if facts.looks_at_pictures(config.model.flavour):
+    if looks_at_pictures(config, facts):
         return
     own = "remove the entry; masks are possible with every family"
     fix = (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from trainer.catalog.facts import FamilyFacts
-from trainer.config.rules.conditioning import flavour_name
+from trainer.config.rules.conditioning import flavour_name, looks_at_pictures
 from trainer.config.rules.problem import Problem
 from trainer.config.rules.sources import place_of
 from trainer.config.schema.root import JobConfig
@@ -57,7 +57,7 @@ def prompts_not_empty(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem
 
 
 def inputs_are_looked_at(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    if config.validation.inputs and not facts.looks_at_pictures(config.model.flavour):
+    if config.validation.inputs and not looks_at_pictures(config, facts):
         name, instead = facts.display_name, "a family that edits pictures"
         if facts.editing:
             name, instead = flavour_name(config, facts), f"a flavour: {', '.join(facts.editing)}"

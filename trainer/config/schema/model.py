@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainer.config.schema.assistant import AssistantConfig
 from trainer.config.schema.base import Section, changes
+from trainer.config.schema.controlnet import ControlNetConfig
 from trainer.config.schema.families.all import FamilyOptions
 
 Dtype = Literal["bf16", "fp16", "fp32"]
@@ -49,10 +50,10 @@ class ModelConfig(Section):
     """Model family."""
     flavour: str | None = Field(default=None, json_schema_extra=changes("result"))
     """Published checkpoint of the family; sets `path` and some defaults."""
-    mode: Literal["adapter", "full"] = Field(
+    mode: Literal["adapter", "full", "controlnet"] = Field(
         default="adapter", json_schema_extra=changes("memory", "disk", "result")
     )
-    """Train a small adapter, or all weights of the denoiser."""
+    """Train a small adapter, all weights of the denoiser, or a control net beside it."""
     path: str | None = Field(default=None, json_schema_extra=changes("result", path="model"))
     """Folder in diffusers layout, single .safetensors file, or hub id; default: by flavour."""
     revision: str | None = Field(default=None, json_schema_extra=changes("result"))
@@ -73,5 +74,7 @@ class ModelConfig(Section):
     """Components from other places or in other precisions."""
     assistant: AssistantConfig = Field(default_factory=AssistantConfig)
     """Adapter that helps to train another one on a distilled checkpoint."""
+    controlnet: ControlNetConfig = Field(default_factory=ControlNetConfig)
+    """The control net, when mode is controlnet."""
     options: FamilyOptions = Field(default_factory=FamilyOptions)
     """Options of single families."""

@@ -53,7 +53,10 @@ class ValidationConfig(Section):
     prompts: list[str] = Field(default_factory=list, json_schema_extra=_TIME)
     """What to draw."""
     inputs: list[ValidationInput] = Field(default_factory=list, json_schema_extra=_TIME)
-    """Pictures to edit; only for families that look at conditioning pictures."""
+    """Pictures to edit or to be controlled by; for families that look at conditioning pictures and
+    for control nets."""
+    control_scale: float = Field(default=1.0, ge=0, le=10)
+    """How strongly a control net acts on the pictures of `inputs`; it is trained at 1."""
     levels: Literal["all", "trained"] = Field(default="all", json_schema_extra=_TIME)
     """Noise levels that the trained model draws: all, or only those of noise.interval, as an expert
     of a part does; default: by flavour."""

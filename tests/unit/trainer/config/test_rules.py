@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.trainer.config import adapter_cases, memory_cases, partner_cases, source_cases
+from tests.unit.trainer.config import (
+    adapter_cases,
+    control_cases,
+    memory_cases,
+    partner_cases,
+    source_cases,
+)
 from trainer.config import rules
 from trainer.config.resolve import resolve
 from trainer.findings import CODES, Finding
@@ -715,7 +721,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
 }
-CASES |= partner_cases.CASES | adapter_cases.CASES | memory_cases.CASES
+CASES |= control_cases.CASES | partner_cases.CASES | adapter_cases.CASES | memory_cases.CASES
 CASES["CFG118"].append((f"{IF}; {SMALL}", f"{STAGE_2}; {SMALL}"))
 for code, pairs in source_cases.CASES.items():
     CASES.setdefault(code, []).extend(pairs)

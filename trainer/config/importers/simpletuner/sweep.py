@@ -14,7 +14,7 @@ from trainer.config.suggest import nearest
 
 MAY_BE_EMPTY = {"validation_negative_prompt", "hub_model_id"}
 UNKNOWN = "SimpleTuner has no option of this name"
-DECISIVE = ("control", "controlnet", "distillation_method")
+DECISIVE = ("control", "distillation_method")
 _OFF = "it is so here anyway"
 
 

@@ -52,7 +52,11 @@ class Translation:
 
     @property
     def trains_adapter(self) -> bool:
-        return self.draft.get("model.mode") != "full"
+        return self.draft.get("model.mode") in (None, "adapter")
+
+    @property
+    def trains_base(self) -> bool:
+        return self.draft.get("model.mode") == "full"
 
     def given(self, name: str) -> bool:
         """Whether a setting is in the source and acts."""

@@ -825,10 +825,33 @@ CASES = [
     ),
     flux(
         "what decides what is trained",
-        {"controlnet": True, "distillation_method": "lcm"},
+        {"control": True, "distillation_method": "lcm"},
         {},
-        keys={"controlnet": "unsupported", "distillation_method": "unsupported"},
+        keys={"control": "unsupported", "distillation_method": "unsupported"},
         errors=["IMP007", "IMP007"],
+    ),
+    flux(
+        "a whole control net, to be continued",
+        {
+            "controlnet": True,
+            "model_type": "full",
+            "controlnet_model_name_or_path": "someone/net",
+            "base_model_precision": "int8-torchao",
+        },
+        {
+            "model.mode": "controlnet",
+            "model.controlnet.path": "someone/net",
+            "compute.quant.base": "int8-torchao",
+        },
+        keys={"controlnet": "mapped", "controlnet_model_name_or_path": "mapped"},
+        errors=["CFG301"],  # the dataset of these cases has no partners
+    ),
+    flux(
+        "an adapter on a control net",
+        {"controlnet": True, "lora_rank": 8},
+        {"model.mode": "controlnet", "adapter": None},
+        keys={"controlnet": "approximated", "lora_rank": "ignored"},
+        errors=["CFG301"],
     ),
     flux(
         "empty values",

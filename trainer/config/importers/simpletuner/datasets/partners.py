@@ -65,7 +65,9 @@ def _useless(entry: Entry, partner: Entry | None, makes: str = "") -> str:
     facts = entry.run.facts
     role = partner.role if partner is not None else makes
     flavour = entry.run.draft.get("model.flavour")
-    if role == "conditioning" and facts and not facts.looks_at_pictures(flavour):
+    looks = entry.run.draft.get("model.mode") == "controlnet"
+    looks = looks or (facts is not None and facts.looks_at_pictures(flavour))
+    if role == "conditioning" and facts is not None and not looks:
         return f"{facts.display_name} does not look at conditioning pictures here"
     if partner is not None and entry.run.draft.get(f"{partner.path}.enabled") is False:
         return f"{partner.id} is disabled"

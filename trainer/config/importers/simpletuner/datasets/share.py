@@ -19,10 +19,10 @@ def role_of(entry: Entry) -> str:
         return "eval"
     for name in _PRIOR:
         if entry.read(name, "bool", False):
-            if entry.run.trains_adapter:
+            if not entry.run.trains_base:
                 entry.source.mapped(name, f"{entry.path}.role")
                 return "prior"
-            entry.refuse(name, "it needs an adapter, and all weights are trained")
+            entry.refuse(name, "it needs a frozen model, and all weights are trained")
     entry.ignore(_PRIOR, "it is off, as it is here")
     return "train"
 

@@ -20,7 +20,7 @@ UNET = ("sd1x", "sd2x", "sdxl", "kolors", "deepfloyd")
 DISCRETE = (*UNET, "pixart")  # families with a discrete noise schedule
 _UI = "a setting of the web interface"
 _ENCODER = "text encoders come from model.path"
-_CONTROL = "control adapters are not trained here"
+_CONTROL = "adapters with further input channels are not trained here"
 _GROUNDING = "grounding is not trained here"
 
 JOB: dict[str, Rule] = {
@@ -50,7 +50,7 @@ MODEL: dict[str, Rule] = {
     "pretrained_t5_model_name_or_path": lacking(_ENCODER, families=FLUX_LIKE),
     "pretrained_gemma_model_name_or_path": lacking(_ENCODER, families=("lumina2", "sana")),
     "qwen_text_encoder_model_name_or_path": lacking(_ENCODER, families=("qwen_image",)),
-    "controlnet_model_name_or_path": lacking(_CONTROL, gate="controlnet"),
+    "controlnet_model_name_or_path": handled(gate="controlnet"),
     "trust_remote_code": lacking("code of a repository is never run", False),
     "delete_model_after_load": lacking("downloaded weights are kept", False),
     "prediction_type": handled(),
@@ -59,9 +59,11 @@ MODEL: dict[str, Rule] = {
     "tokenizer_max_length": handled(),
     "t5_padding": lacking("padding of the text is left as it is", "unmodified", families=FLUX_LIKE),
     "custom_text_encoder_intermediary_layers": handled(families=("flux2",)),
-    "controlnet": lacking(_CONTROL, False),
+    "controlnet": handled(False),
     "control": lacking(_CONTROL, False),
-    "controlnet_custom_config": lacking(_CONTROL, gate="controlnet"),
+    "controlnet_custom_config": lacking(
+        "model.controlnet.layers and single_layers set the size", gate="controlnet"
+    ),
     "max_grounding_entities": lacking(_GROUNDING, 0),
     "pretrained_grounding_model_name_or_path": lacking(_GROUNDING, gate="max_grounding_entities"),
     "refiner_training": handled(False),

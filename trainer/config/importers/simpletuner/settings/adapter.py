@@ -16,7 +16,7 @@ _LYCORIS_DECIDES = "lycoris_config decides"
 
 def adapter(t: Translation) -> None:
     if not t.trains_adapter:
-        t.ignore([*ADAPTER, "flux_lora_target"], "all weights are trained, no adapter")
+        t.ignore([*ADAPTER, "flux_lora_target"], "no adapter is trained")
         return
     t.carry("init_lora", "adapter.init_from", "text", t.places.written)
     if t.read("lora_type", "text").strip().lower() == "lycoris":

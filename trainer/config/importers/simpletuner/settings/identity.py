@@ -60,6 +60,7 @@ def model(t: Translation) -> None:
         t.put("model_type", "model.mode", "adapter" if mode == "lora" else "full")
     else:
         t.refuse("model_type", "only lora and full are trained here")
+    _control_net(t, mode)
     _weights(t)
     if t.given("prediction_type"):
         _prediction(t)
@@ -78,6 +79,22 @@ def model(t: Translation) -> None:
         _expert_balance(t)
     if t.given("custom_text_encoder_intermediary_layers"):
         _text_layers(t)
+
+
+def _control_net(t: Translation, mode: str) -> None:
+    """SimpleTuner trains the net as a whole, or as an adapter on a copy of the model."""
+    if not t.acts("controlnet"):
+        t.source.ignored("controlnet", "it is off, as it is here")
+        return
+    if t.facts is None or "controlnet" not in t.facts.supports:
+        why = "this family has no control nets here"
+        t.refuse("controlnet", why)
+        t.tell("IMP007", f"controlnet: {why}", about="controlnet")
+        return
+    note = "" if mode == "full" else "the whole net is trained, SimpleTuner trains an adapter on it"
+    t.put("controlnet", "model.mode", "controlnet", note=note, approx=bool(note))
+    name = "controlnet_model_name_or_path"
+    t.carry(name, "model.controlnet.path", "text", t.places.model)
 
 
 def _weights(t: Translation) -> None:

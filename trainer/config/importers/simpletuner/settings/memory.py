@@ -48,7 +48,7 @@ def _base(t: Translation) -> None:
         t.ignore(["base_model_precision", "quantize_via"], "nothing is quantised")
         return
     found = quantised(name)
-    if not t.trains_adapter:
+    if t.trains_base:
         t.refuse("base_model_precision", "weights that are trained are not quantised")
     elif found is None:
         t.refuse("base_model_precision", f"known here: {', '.join(QUANTS)}")
@@ -105,8 +105,8 @@ def _checkpointing(t: Translation) -> None:
 
 def _offload(t: Translation) -> None:
     if t.given("musubi_blocks_to_swap") and t.read("musubi_blocks_to_swap", "int"):
-        if not t.trains_adapter or not t.read("gradient_checkpointing", "bool"):
-            t.refuse("musubi_blocks_to_swap", "it needs an adapter and gradient checkpointing")
+        if t.trains_base or not t.read("gradient_checkpointing", "bool"):
+            t.refuse("musubi_blocks_to_swap", "it needs a frozen model and gradient checkpointing")
         elif t.draft.get("compute.checkpointing.interval"):
             t.refuse("musubi_blocks_to_swap", "it needs gradient checkpointing of every block")
         else:
