@@ -95,7 +95,6 @@ KIND = Kind(
     text=text,
     call=call,
     raw=raw,
-    drawn=False,
     model={"max_tokens": 32, "options": {"sana": {"instruction": INSTRUCTION}}},
     widest="attention+ffs",
     comfyui=re.compile(
