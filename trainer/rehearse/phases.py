@@ -107,7 +107,7 @@ def first_life(stage: Stage, show: Callable[[dict], None]) -> tuple[Kept, audit.
 
 
 def build(
-    stage: Stage, told: Callable[..., None], *, measure: bool
+    stage: Stage, told: Callable[..., object], *, measure: bool
 ) -> tuple[Parts, audit.EncoderCalls]:
     """The parts of the training; `measure` audits options on the way."""
     config, report = stage.config, stage.report
