@@ -35,7 +35,7 @@ def test_all_phases_pass_quickly(job, capsys):
 
 
 def test_only_the_report_is_left(job, capsys):
-    """Run root, shared cache and data set are as before; no scratch folder stays beside them."""
+    """Run root, shared cache and dataset are as before; no scratch folder stays beside them."""
     root = job.parent
     for folder in ("runs/one/checkpoints", "cache"):
         (root / folder).mkdir(parents=True)

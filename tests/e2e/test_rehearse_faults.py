@@ -47,7 +47,7 @@ class Scene:
         for pair in pairs:
             self.args += ["--set", pair]
 
-    def weights(self, slot: str, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    def weights(self, slot: str, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
         """Rewrite the weights of a component."""
         (path,) = (self.model / slot).glob("*.safetensors")
         tensors = load_file(path)

@@ -44,7 +44,6 @@ SLOW = {
     "no-validation": ("flux", "", ("validation.enabled=false",)),
     "distribution": ("flux", "", ("cache.latents=distribution",)),
     "int8": ("flux", "", ("compute.quant.base=int8-quanto",)),
-    "swap": ("flux", "", ("compute.offload.blocks=2",)),
     "lycoris": ("flux", "", ("adapter.kind=lycoris",)),
 }
 LESS = {"sdxl-full": "[adapter]\nrank = 4\n", "epochs": "steps = 50\n"}  # cut out of the job
