@@ -72,6 +72,11 @@ FACTS = FamilyFacts(
     validation_steps=100,
     lora_targets={"attention": _ATTENTION, "attention+convs": (*_ATTENTION, *_CONVS)},
     default_targets="attention",
+    lycoris_targets={
+        "attention": ("Attention",),
+        "attention+convs": ("Attention", "ResnetBlock2D"),
+    },
+    attention_kernels=False,
     layouts=("diffusers",),  # ComfyUI has no pixel models of this kind
     supports=frozenset({"conditioning"}),
 )

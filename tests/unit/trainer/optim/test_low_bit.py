@@ -67,7 +67,7 @@ def test_an_absent_package_is_told_with_its_extra(name, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError) as caught:
-        build_optimizer(OptimizerConfig(name=name), "adapter", make("adamw")[0])
+        build_optimizer(OptimizerConfig(name=name), "adapter", [{"params": make("adamw")[0]}])
     assert caught.value.finding.code == "RUN013"
     assert package in caught.value.finding.message
     assert "[quant]" in caught.value.finding.fix
