@@ -1,4 +1,4 @@
-"""The difference of two checkpoints: recovered, in the layouts of both, within few tensors of memory."""
+"""What a training changed, found again: exactly where it is of low rank, in bounded memory."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_damaged_files_are_findings(tiny_model, tmp_path):
         file.write_bytes(content)
         with pytest.raises(DataError, match="LOR032"):
             extract(file, file, tmp_path / "out.safetensors", Wanted(), family="flux")
-    with pytest.raises(DataError, match="LOR032"):
+    with pytest.raises(DataError, match="LOR032"):  # noqa: PT012
         gone = tmp_path / "gone.safetensors"
         extract(gone, gone, tmp_path / "out.safetensors", Wanted(), family="flux")
 
