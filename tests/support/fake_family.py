@@ -39,6 +39,7 @@ class FakeFamily:
         self.image_embeds_share = 1.0 if encoder else 0.0
         self.num_embedded = 0
         self.sees_pictures = False
+        self.reference_form = "latents"
         self.device = torch.device("cpu")
         self.spatial_factor, self.latent_channels = 8, 3
         known = {"text": "text-1", "image": "image-1", "vae": "vae-1", "denoiser": "denoiser-1"}
