@@ -23,7 +23,8 @@ def families_page() -> str:
 
 
 def _overview() -> Iterator[str]:
-    yield "\n| Family | Key | Learns | Looks at pictures | Control nets | Latents | Pixels in multiples of |\n"
+    yield "\n| Family | Key | Learns | Looks at pictures | Control nets | Latents "
+    yield "| Pixels in multiples of |\n"
     yield "|---|---|---|---|---|---|---|\n"
     for key in sorted(catalog.FAMILIES):
         facts = catalog.family_facts(key)

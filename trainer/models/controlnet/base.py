@@ -86,10 +86,11 @@ class ControlNet(ABC):
 
     def _sizes(self, base: Any) -> dict[str, int]:
         """Blocks to copy of each kind: as asked, else the usual number or as many as there are."""
-        asked, found = self.family.model.controlnet, self.blocks(base)
+        options, found = self.family.model.controlnet, self.blocks(base)
+        asked = {"layers": options.layers, "single_layers": options.single_layers}
         sizes = {}
         for name, usual in self.family.facts.control_layers.items():
-            wanted: int | None = getattr(asked, name)
+            wanted = asked[name]
             if wanted is not None and wanted > found[name]:
                 raise ConfigError(
                     finding(

@@ -212,7 +212,8 @@ def test_nets_of_other_models_are_refused(tiny_model, tmp_path):
     assert (code, "8 times smaller" in message) == ("CFG305", True)
     config = dict(net_of(attach("flux", tiny_model("flux"))).net.config) | {"num_mode": 3}
     del config["_use_default_values"]  # else the number is taken for a default, and left out
-    FluxControlNetModel.from_config(config).save_pretrained(tmp_path / "union")
+    union: Any = FluxControlNetModel.from_config(config)
+    union.save_pretrained(tmp_path / "union")
     code, message = code_of(
         lambda: attach("flux", tiny_model("flux"), path=str(tmp_path / "union"))
     )
@@ -226,7 +227,7 @@ def test_published_sd3_nets_see_what_they_were_made_for(tiny_model, tmp_path):
     fresh, _ = controlled("sd3", tiny_model("sd3"))
     wake(fresh)
     config = dict(net_of(fresh).net.config) | {"force_zeros_for_pooled_projection": True}
-    published = SD3ControlNetModel.from_config(config)
+    published: Any = SD3ControlNetModel.from_config(config)
     published.load_state_dict(net_of(fresh).net.state_dict())
     published.save_pretrained(tmp_path / "net")
     family, _ = controlled("sd3", tiny_model("sd3"), controlnet={"path": str(tmp_path / "net")})
