@@ -127,7 +127,9 @@ def test_inspect_shows_what_is_there(tmp_path):
         "format": "pt",
         "family": "flux",
         "modelspec.title": "my style",
-        "ss_tag_frequency": json.dumps({"10_cat": {"sks cat": 12, "sofa": 3}, "5_dog": {"sofa": 4}}),
+        "ss_tag_frequency": json.dumps(
+            {"10_cat": {"sks cat": 12, "sofa": 3}, "5_dog": {"sofa": 4}}
+        ),
     }
     file = written(
         tmp_path / "a.safetensors", replace(adapter, parts=tuple(parts), metadata=notes), "kohya"

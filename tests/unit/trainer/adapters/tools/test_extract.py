@@ -26,7 +26,9 @@ WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 
 
 def change(part: Part) -> torch.Tensor:
-    return part.scale * part.tensors[UP].double().flatten(1) @ part.tensors[DOWN].double().flatten(1)
+    return (
+        part.scale * part.tensors[UP].double().flatten(1) @ part.tensors[DOWN].double().flatten(1)
+    )
 
 
 @pytest.mark.parametrize("kind", ["flux", "sdxl"])
