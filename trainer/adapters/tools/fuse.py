@@ -17,8 +17,8 @@ from torch import Tensor
 
 from trainer.adapters.keys.table import Rows
 from trainer.adapters.tools.problems import inexpressible
-from trainer.adapters.tools.record import DOWN, MID, UP, Part
 from trainer.adapters.tools.record import DORA as SCALE
+from trainer.adapters.tools.record import DOWN, MID, UP, Part
 
 # Of each part: its rank, and its alpha (None where the file has none).
 Note = list[tuple[int, float | None]]

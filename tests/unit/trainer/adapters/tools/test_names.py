@@ -64,7 +64,7 @@ def test_text_encoders():
     back, _ = named(adapter, "kohya", "sdxl")
     assert back.keys() == tensors.keys()
     alone, _ = take(pair(f"lora_te_{stem}"), {}, where="x", family="sd1x")
-    assert list(named(alone, "kohya", "sd1x")[0])[0].startswith("lora_te_text_model")
+    assert next(iter(named(alone, "kohya", "sd1x")[0])).startswith("lora_te_text_model")
 
 
 @pytest.mark.parametrize("kind", KINDS)
