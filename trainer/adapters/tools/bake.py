@@ -23,10 +23,11 @@ from trainer.adapters.lycoris.layer import Layer
 from trainer.adapters.tools.output import claim, one_family
 from trainer.adapters.tools.problems import inexpressible
 from trainer.adapters.tools.read import load_whole
-from trainer.adapters.tools.record import DENOISER, DORA, MID, Adapter, Part
+from trainer.adapters.tools.record import DENOISER, DORA, DOWN, MID, UP, Adapter, Part
 from trainer.adapters.tools.stream import rewrite
 from trainer.adapters.tools.weights import WEIGHT, Weights, misfit, open_weights
 from trainer.adapters.tools.write import original_parts
+from trainer.errors import DataError
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -106,6 +107,8 @@ def changed(part: Part, weight: Tensor, strength: float = 1.0) -> Tensor:
     """The base weight with the change of this layer in it."""
     if part.algo not in ALGORITHMS or {MID, "hada_t1", "lokr_t2"} & part.tensors.keys():
         raise inexpressible(part.name, "Tucker cores are not read")
+    if (pair := _plain(part)) is not None:
+        return _added(part, weight, *pair, part.scale * strength)
     layer = Layer(part.name, _module(weight))
     turning = part.algo in ("diag-oft", "boft")
     change = Change(
@@ -119,12 +122,30 @@ def changed(part: Part, weight: Tensor, strength: float = 1.0) -> Tensor:
         moved, _ = change.weight()
         moved = moved.view(weight.shape)
     except RuntimeError as error:
-        why = f"{part.name} has the shape {tuple(weight.shape)}, which does not fit the adapter"
-        raise misfit(Path(part.name), why) from error
+        raise _unfit(part, weight) from error
     if DORA in part.tensors:
         ratio = layer.per_output(change._ratio())
         moved = ratio * (layer.weight + moved) - layer.weight
     return layer.weight + moved * strength
+
+
+def _plain(part: Part) -> tuple[Tensor, Tensor] | None:
+    """Up and down of a LoRA without DoRA."""
+    if part.algo != "lora" or DORA in part.tensors:
+        return None
+    return part.tensors[UP].float().flatten(1), part.tensors[DOWN].float().flatten(1)
+
+
+def _added(part: Part, weight: Tensor, up: Tensor, down: Tensor, scale: float) -> Tensor:
+    """In one step, so that the change alone is never in memory."""
+    if up.shape[1] != len(down) or (len(up), down.shape[1]) != weight.flatten(1).shape:
+        raise _unfit(part, weight)
+    return torch.addmm(weight.float().flatten(1), up, down, alpha=scale).view(weight.shape)
+
+
+def _unfit(part: Part, weight: Tensor) -> DataError:
+    why = f"its weight has the shape {tuple(weight.shape)}, which does not fit the adapter"
+    return misfit(Path(part.name), why)
 
 
 def _module(weight: Tensor) -> nn.Module:

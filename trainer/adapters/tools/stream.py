@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -105,10 +105,16 @@ def rewrite(source: Path, target: Path, changed: Mapping[str, Callable[[Tensor],
     with target.open("wb") as stream:
         stream.write(struct.pack("<Q", len(text)) + text)
         for name, stored in held.items():
-            tensor = stored.read()
-            if name in changed:
-                made = changed[name](tensor).to(tensor.dtype).contiguous()
-                assert made.shape == tensor.shape, name
-                tensor = made
-            if stored.num_bytes:
-                stream.write(tensor.flatten().view(torch.uint8).numpy().data)
+            _copy(stored, stream, changed.get(name))
+
+
+def _copy(stored: Stored, stream: BinaryIO, change: Callable[[Tensor], Tensor] | None) -> None:
+    """One tensor; all of it is released before the next one is read."""
+    if not stored.num_bytes:
+        return
+    tensor = stored.read()
+    if change is not None:
+        made = change(tensor).to(tensor.dtype).contiguous()
+        assert made.shape == tensor.shape, stored
+        tensor = made
+    stream.write(tensor.flatten().view(torch.uint8).numpy().data)
