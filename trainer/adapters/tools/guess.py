@@ -38,6 +38,7 @@ MARKS: dict[str, Mark] = {
     "sd1x": Mark(".attn2.to_k", (768,)),
     "sd2x": Mark(".attn2.to_k", (1024,)),
     "sdxl": Mark(".attn2.to_k", (2048,)),
+    "kolors": Mark(".attn2.to_k", (2048,)),  # SDXL's layers to the last: only a header tells
     "flux": Mark(_TO_K, (3072,), _FLUX),
     "chroma": Mark(_TO_K, (3072,), _FLUX),
     "longcat_image": Mark(

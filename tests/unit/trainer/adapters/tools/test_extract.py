@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What a training changed, found again: exactly where it is of low rank, in bounded memory."""
-=======
 """The difference of two checkpoints: recovered, in each layout, within few tensors of memory."""
->>>>>>> h-tb
 
 from __future__ import annotations
 
@@ -127,13 +123,8 @@ def test_damaged_files_are_findings(tiny_model, tmp_path):
         file.write_bytes(content)
         with pytest.raises(DataError, match="LOR032"):
             extract(file, file, tmp_path / "out.safetensors", Wanted(), family="flux")
-<<<<<<< HEAD
-    with pytest.raises(DataError, match="LOR032"):  # noqa: PT012
-        gone = tmp_path / "gone.safetensors"
-=======
     gone = tmp_path / "gone.safetensors"
     with pytest.raises(DataError, match="LOR032"):
->>>>>>> h-tb
         extract(gone, gone, tmp_path / "out.safetensors", Wanted(), family="flux")
 
 
