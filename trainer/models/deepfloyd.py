@@ -87,7 +87,7 @@ class DeepFloyd(UNetDiscrete):
             inputs = torch.cat([noisy, self._small_picture(condition, noisy)], dim=1)
             levels = condition.reference_levels
             extra["class_labels"] = torch.zeros_like(time) if levels is None else levels
-        out = self.call(inputs, time, condition.text["prompt_embeds"], **extra)
+        out = self.call(inputs, time, condition.text["prompt_embeds"], condition, **extra)
         return out[:, : noisy.shape[1]]
 
     def probe_latents(self) -> tuple[int, int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,7 +96,5 @@ KIND = Kind(
     raw=raw,
     model={"max_tokens": 32, "options": {"sana": {"instruction": INSTRUCTION}}},
     widest="attention+ffs",
-    comfyui=re.compile(
-        r"transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.conv_(inverted|point))"
-    ),
+    comfyui=None,
 )

@@ -77,6 +77,7 @@ FACTS = FamilyFacts(
         "image": _IMAGE,
     },
     default_targets="attention",
+    lycoris_targets={"attention": ("HiDreamAttention",)},
     diffusers_reads_alpha=False,
     supports=frozenset({"max_tokens"}),
 )

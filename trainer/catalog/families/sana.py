@@ -64,6 +64,7 @@ FACTS = FamilyFacts(
     shift=3.0,
     lora_targets={"attention": _ATTENTION, "attention+ffs": (*_ATTENTION, *_FF)},
     default_targets="attention",
+    lycoris_targets={"attention": ("Attention",)},
     layouts=("diffusers",),  # ComfyUI itself does not run it
     diffusers_reads_alpha=False,
     supports=frozenset({"max_tokens"}),

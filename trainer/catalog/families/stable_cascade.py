@@ -71,6 +71,7 @@ FACTS = FamilyFacts(
     validation_steps=20,
     lora_targets={"attention": _ATTENTION, "attention+mlps": (*_ATTENTION, *_MLP)},
     default_targets="attention",
+    lycoris_targets={"attention": ("Attention",)},
     comfyui_prefix="diffusion_model",
     comfyui_names=(
         (".attention.to_out.0", ".attention.attn.out_proj"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from tests.support.families import KINDS
+from tests.support.families import LEVERS
 from tests.support.trained import trained
 from trainer.config.schema.speed import CompileConfig
 from trainer.errors import ConfigError
@@ -37,7 +37,7 @@ def test_gradients_are_the_same(quant, kind, tiny_model):
     assert counters["stats"]["unique_graphs"] > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVERS)
 def test_all_blocks_and_nothing_else(kind, tiny_model):
     """Every family has blocks to compile; the network around them stays plain."""
     denoiser = trained(kind, tiny_model(kind)).family.denoiser

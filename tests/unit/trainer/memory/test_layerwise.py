@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.families import KINDS, tiny_family
+from tests.support.families import LEVERS, tiny_family
 from trainer.memory import layerwise
 
 
@@ -13,7 +13,7 @@ def hooked(module: torch.nn.Module) -> int:
     return sum(hasattr(m, "_diffusers_hook") for m in module.modules())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVERS)
 def test_text_and_latents_are_the_same(kind, tiny_model):
     """Embeddings, latents and pictures equal to the last bit; the hooks are there."""
     settings = {"offload": {"text_encoders": True, "vae": True}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.families import KINDS, diffusers_pipeline, tiny_family
+from tests.support.families import LEVERS, diffusers_pipeline, tiny_family
 from tests.support.kinds.flux import build
 from tests.support.tiny import save
 from tests.support.trained import Trained, trained
@@ -74,7 +74,7 @@ def same(found, expected) -> bool:
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVERS)
 def test_output_and_gradients_are_the_same(kind, tiny_model):
     """Two steps and a look without gradients between them, all blocks swapped."""
     plain = trained(kind, tiny_model(kind))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.families import KINDS, kind_of, tiny_family
+from tests.support.families import LEVERS, kind_of, tiny_family
 from trainer.config.schema.model import VaeConfig
 from trainer.errors import ConfigError
 from trainer.memory.vae import spare_memory
@@ -36,7 +36,7 @@ class Sizes:
         return max(shape[dim] for shape in self.seen)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVERS)
 def test_slices_give_the_same_picture_by_picture(kind, tiny_model):
     """Latents and pictures equal those of whole batches; no batch reaches the autoencoder."""
     whole = with_vae(kind, tiny_model(kind))
@@ -52,7 +52,7 @@ def test_slices_give_the_same_picture_by_picture(kind, tiny_model):
     assert sliced.identity("vae") == whole.identity("vae")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVERS)
 def test_tiles_change_large_pictures_only(kind, tiny_model):
     """A picture of one tile is exact; a larger one is near, and is never seen as a whole."""
     whole = with_vae(kind, tiny_model(kind))

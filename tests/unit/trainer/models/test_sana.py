@@ -21,6 +21,8 @@ from tests.support.kinds.sana import INSTRUCTION
 from tests.support.kinds.sana import build as tiny_sana
 from tests.support.on_meta import on_meta
 from trainer.adapters.build import build_trainable
+from trainer.adapters.io import layouts
+from trainer.catalog.families.sana import FACTS
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
 from trainer.models.base import ImageRequest, build_family
@@ -233,7 +235,7 @@ def test_flavours(flavour, repo, resolution, variant):
     assert config.model.path == f"Efficient-Large-Model/{repo}_diffusers"
     assert str(config.data.defaults.resolution) == resolution
     assert config.model.variant == variant
-    assert config.adapter.formats == ["diffusers"]
+    assert layouts(config.adapter, FACTS) == ["diffusers"]
 
 
 def test_sizes_are_multiples_of_32(tmp_path):

@@ -37,7 +37,7 @@ def network():
 def made(name: str, *, fused: bool):
     model = network()
     config = OptimizerConfig(name=name, lr=1e-2, clip=None, fused_backward=fused)
-    return model, build_optimizer(config, "adapter", list(model.parameters()))
+    return model, build_optimizer(config, "adapter", [{"params": list(model.parameters())}])
 
 
 def step(model, optimizer, seed: int) -> None:
@@ -99,7 +99,7 @@ def test_the_loop_trains_with_it(tiny_model, tmp_path):
             update={"clip": None, "fused_backward": fused, "lr": 1e-3}
         )
         parts.config = parts.config.model_copy(update={"optimizer": config})
-        parts.optimizer = build_optimizer(config, "adapter", parts.parameters)
+        parts.optimizer = build_optimizer(config, "adapter", [{"params": parts.parameters}])
         assert isinstance(parts.optimizer, FusedBackward) is fused
         assert not averaging(parts.optimizer)
         batches = itertools.repeat(

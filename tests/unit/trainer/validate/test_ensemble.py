@@ -75,7 +75,7 @@ def parts_of(work: Path, model: str, dataset: str = "", more: str = "") -> Parts
     )
     family.load("denoiser")
     trainable = build_trainable(resolved.config, family, torch.float32)
-    return assemble(resolved.config, torch.device("cpu"), family, prepared, trainable)
+    return assemble(resolved.config, family, prepared, trainable)
 
 
 def refiner_job(models: dict[str, Path], **validation: Any) -> str:

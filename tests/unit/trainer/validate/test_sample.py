@@ -41,7 +41,10 @@ def drawing(kind: str, path: Any) -> Any:
     drawings = [Drawing(PROMPT, texts[PROMPT], texts[""])]
     prepared = SimpleNamespace(sample_size=(size, size), drawings=drawings)
     quiet = {"autocast": nullcontext, "weights_for_use": nullcontext}
-    return SimpleNamespace(config=config, family=family, prepared=prepared, **quiet)
+    trainable = SimpleNamespace(for_use=nullcontext)
+    return SimpleNamespace(
+        config=config, family=family, prepared=prepared, trainable=trainable, **quiet
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
