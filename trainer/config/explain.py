@@ -104,6 +104,7 @@ SAMPLES: dict[str, Any] = {
     "model.components.denoiser.subfolder": "transformer",
     "model.components.vae.path": "weights/vae",
     "model.components.vae.subfolder": "vae",
+    "model.controlnet.path": "weights/my-controlnet",
     "model.family": "flux",
     "model.flavour": "dev",
     "model.max_tokens": 256,

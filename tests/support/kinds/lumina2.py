@@ -86,7 +86,7 @@ def unfused(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The change of each original layer, cut into those of diffusers' layers."""
     out = {}
     for key, value in tensors.items():
-        layer, side = key.removeprefix("diffusion_model.").split(".lora_")
+        layer, side = key.removeprefix("transformer.").split(".lora_")
         block, number, name = layer.split(".", 2)
         same = [old for old, new in NAMES.items() if new == name]
         pieces = value.split([32, 16, 16]) if len(same) > 1 and side[0] == "B" else [value] * 3

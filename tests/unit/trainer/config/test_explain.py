@@ -50,6 +50,7 @@ def test_an_effect_is_one_of_four() -> None:
         "validation.guidance",
         "validation.seed",
         "validation.adapter_strength",
+        "validation.control_scale",
         "validation.adapters[].name",
         "validation.adapters[].strength",
         "validation.adapters[].together",
