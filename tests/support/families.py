@@ -17,6 +17,8 @@ from trainer.models.condition import Condition
 
 __all__ = ["IN_COMFYUI", "KINDS", "kind_of", "layouts_of"]
 
+LEVERS = ("flux", "pixart", "sd1x", "sd2x", "sd3", "sdxl")  # that memory levers are tested on
+
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:
     """The tiny pipeline of a kind, saved; returns its folder."""

@@ -150,6 +150,7 @@ print(json.dumps([before, middle, end, peak()]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow  # other tests of the same process leave memory that it would count
 def test_memory_is_that_of_a_few_tensors(tmp_path):
     """A pair of 300 MB is compared, and one of them changed, in at most six times the largest
     tensor."""
