@@ -94,7 +94,7 @@ def test_only_captions_stand_behind_the_instruction(tiny_model):
             max_sequence_length=32,
             complex_human_instruction=[INSTRUCTION],
         )
-        real = embeds[0, : int(mask.sum())]
+        real = embeds[0, : max(1, int(mask.sum()))]  # the tiny tokenizer begins with no token
         torch.testing.assert_close(entry["prompt_embeds"], real, atol=1e-5, rtol=1e-4)
 
 
