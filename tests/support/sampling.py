@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 
 
 def request(

@@ -10,7 +10,7 @@ from trainer.cache.estimate import Mode
 from trainer.cache.tensors import Entry
 from trainer.catalog.facts import FamilyFacts
 from trainer.config.schema.cache import CacheConfig
-from trainer.models.base import DTYPES
+from trainer.models.components import DTYPES
 from trainer.rng import normal, stream_seed
 
 

@@ -18,9 +18,10 @@ from torch.nn.functional import pad
 
 from trainer.catalog.families.auraflow import FACTS
 from trainer.models import load
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.request import ImageRequest
 
 
 class AuraFlow(Family):

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from trainer.catalog.families.chroma import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
+from trainer.models.request import ImageRequest
 
 
 class Chroma(PackedFlow):

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.cogview4 import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry, Which
+from trainer.models.base import Family, TextEntry
+from trainer.models.components import Which
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.masked_attention import hide_text_padding
+from trainer.models.request import ImageRequest
 
 TIMESTEPS = 1000  # what the time of pure noise is called by the transformer
 

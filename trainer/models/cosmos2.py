@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.cosmos2 import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry, Which
+from trainer.models.base import Family, TextEntry
+from trainer.models.components import Which
 from trainer.models.condition import Condition
 from trainer.models.parts import film_vae
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.torchvision_shim import give_resize
+from trainer.models.request import ImageRequest
 
 
 class NoGuardrail:

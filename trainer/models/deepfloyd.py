@@ -24,9 +24,10 @@ from torch.nn.functional import interpolate
 from trainer.catalog.families.deepfloyd import FACTS
 from trainer.errors import ConfigError
 from trainer.findings import finding
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.request import ImageRequest
 from trainer.models.unet_discrete import UNetDiscrete
 from trainer.objective import ddpm
 from trainer.rng import normal, stream_seed, unit

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.flux import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.controlnet.flux import FluxControl
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.packing import image_ids, pack, text_ids, unpack
+from trainer.models.request import ImageRequest
 
 
 def picture_ids(pictures: Sequence[Tensor], device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -20,9 +20,10 @@ from trainer.catalog.families.flux2 import FACTS
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models import load
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.request import ImageRequest
 
 LAYERS = {"Flux2Pipeline": (10, 20, 30), "Flux2KleinPipeline": (9, 18, 27)}
 

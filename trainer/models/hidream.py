@@ -20,10 +20,12 @@ from torch import Tensor
 
 from trainer.catalog.families.hidream import FACTS
 from trainer.models import load
-from trainer.models.base import Family, ImageRequest, TextEntry, Which
+from trainer.models.base import Family, TextEntry
+from trainer.models.components import Which
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.expert_balance import ExpertBalance
+from trainer.models.request import ImageRequest
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
 SCHEDULERS = ("UniPCMultistepScheduler", "FlowMatchLCMScheduler")  # of full; of dev and fast

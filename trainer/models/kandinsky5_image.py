@@ -20,11 +20,12 @@ from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog.families.kandinsky5_image import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, refined, scheduler
 from trainer.models.parts.qwen_processor import QwenProcessor
 from trainer.models.parts.qwen_vl import prefix_tokens, shortened
+from trainer.models.request import ImageRequest
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
 UNBOUNDED = 1 << 20  # tokens: captions are cut before, the pipeline would cut the picture

@@ -20,13 +20,14 @@ from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog.families.longcat_image import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import refined, scheduler
 from trainer.models.parts.edit_sizes import AsGiven, module_of, resized
 from trainer.models.parts.packing import image_ids, pack, unpack
 from trainer.models.parts.qwen_processor import QwenProcessor
+from trainer.models.request import ImageRequest
 
 
 class LongCatImage(PackedFlow):

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.lumina2 import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.lengths import lengths_of, with_lengths
 from trainer.models.parts.room import demand_room
 from trainer.models.parts.wording import encode_by_wording, real_tokens
+from trainer.models.request import ImageRequest
 
 
 class Lumina2(Family):

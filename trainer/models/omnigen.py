@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.omnigen import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry, Which
+from trainer.models.base import Family, TextEntry
+from trainer.models.components import Which
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import scheduler
 from trainer.models.parts.omnigen_rope import KnownLengthRope
 from trainer.models.parts.omnigen_sampler import OmniGenSampler
 from trainer.models.parts.omnigen_tokens import attention, left_padded, positions, token_ids
+from trainer.models.request import ImageRequest
 
 
 class OmniGen(Family):

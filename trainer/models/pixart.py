@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.pixart import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class
+from trainer.models.request import ImageRequest
 from trainer.models.unet_discrete import Discrete
 
 SOLVER = "DPMSolverMultistepScheduler"

@@ -20,7 +20,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from trainer.catalog.families.qwen_image import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.packed_flow import PackedFlow
 from trainer.models.parts.diffusers_classes import diffusers_class, refined, scheduler
@@ -28,6 +28,7 @@ from trainer.models.parts.edit_sizes import MILLION, AsGiven, module_of, resized
 from trainer.models.parts.packing import pack, unpack
 from trainer.models.parts.qwen_processor import QwenProcessor
 from trainer.models.parts.qwen_vl import padding_mask, prefix_tokens, real_tokens, shortened
+from trainer.models.request import ImageRequest
 
 
 class QwenImage(PackedFlow):

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.sana import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.wording import encode_by_wording, real_tokens
+from trainer.models.request import ImageRequest
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the scheduler
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.sd1x import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.controlnet.unet import UNetControl
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.request import ImageRequest
 from trainer.models.unet_discrete import UNetDiscrete
 
 

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from trainer.catalog.families.sd3 import FACTS
 from trainer.models import load
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.controlnet.sd3 import SD3Control
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
+from trainer.models.request import ImageRequest
 
 TIMESTEPS = 1000  # what sigma = 1 is called by the transformer
 

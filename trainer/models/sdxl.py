@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.sdxl import FACTS
-from trainer.models.base import ImageRequest, TextEntry
+from trainer.models.base import TextEntry
 from trainer.models.condition import Condition
 from trainer.models.controlnet.unet import SDXLControl
 from trainer.models.parts.diffusers_classes import diffusers_class
+from trainer.models.request import ImageRequest
 from trainer.models.stretch import WHOLE
 from trainer.models.unet_discrete import UNetDiscrete, zeros_like_entry
 

@@ -25,11 +25,13 @@ from trainer.catalog.families.stable_cascade import DECODER, FACTS
 from trainer.errors import ConfigError
 from trainer.findings import finding
 from trainer.models import load
-from trainer.models.base import Family, ImageRequest, TextEntry, Which
+from trainer.models.base import Family, TextEntry
+from trainer.models.components import Which
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, quiet, scheduler
 from trainer.models.parts.efficientnet import STRIDE, load_encoder
 from trainer.models.parts.two_stages import Dtyped, TwoStages
+from trainer.models.request import ImageRequest
 from trainer.models.source import Place
 
 OPTION = "model.options.stable_cascade.decoder"
@@ -46,10 +48,6 @@ class StableCascade(Family):
     # --- loading ---------------------------------------------------------------------------
 
     def load(self, which: Which) -> None:
-        if which == "vae":
-            if "vae" not in self.modules:
-                self.modules["vae"] = self._frozen(self._encoder().to(self.vae_dtype))
-            return
         super().load(which)
         if which == "denoiser":
             for module in self.denoiser.modules():
@@ -106,11 +104,11 @@ class StableCascade(Family):
                 )
             ) from error
 
-    def _encoder(self) -> nn.Module:
+    def _autoencoder(self) -> nn.Module:
         path = self.encoder_file
         encoder, absent = load.attempt(str(path), OPTION, lambda: load_encoder(path))
         place = Place(path.parent, (path,), single_file=True, where="model.components.vae.path")
-        return load.complete(encoder, absent, place)
+        return load.complete(encoder, absent, place).to(self.vae_dtype)
 
     # --- text and pixels -------------------------------------------------------------------
 

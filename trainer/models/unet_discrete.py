@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.facts import Prediction
-from trainer.models.base import Family, ImageRequest
+from trainer.models.base import Family
 from trainer.models.condition import Condition
 from trainer.models.parts.cutting import beginning, cut
 from trainer.models.parts.diffusers_classes import scheduler
+from trainer.models.request import ImageRequest
 from trainer.models.stretch import WHOLE
 from trainer.objective.ddpm import zero_terminal_snr
 

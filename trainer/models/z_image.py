@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from trainer.catalog.families.z_image import FACTS
-from trainer.models.base import Family, ImageRequest, TextEntry
+from trainer.models.base import Family, TextEntry
 from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class, scheduler
 from trainer.models.parts.lengths import lengths_of, with_lengths
 from trainer.models.parts.room import demand_room
+from trainer.models.request import ImageRequest
 
 FILLED_TO = 32  # tokens: the transformer pads texts and pictures to multiples of it
 

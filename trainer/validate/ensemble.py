@@ -17,9 +17,10 @@ from torch import nn
 from trainer.data.batch import Batch
 from trainer.data.drawings import Drawing, Entry
 from trainer.loop.parts import Parts
-from trainer.models.base import Family, ImageRequest
+from trainer.models.base import Family
 from trainer.models.controlnet.base import ControlNet
 from trainer.models.experts import other_expert, trained_stretch
+from trainer.models.request import ImageRequest
 
 
 class Ensemble:

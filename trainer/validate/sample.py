@@ -18,7 +18,7 @@ from trainer.data.drawings import Drawing
 from trainer.faults import point
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 from trainer.rng import stream_seed
 from trainer.runs.files import read_json, write_json
 from trainer.runs.layout import step_of

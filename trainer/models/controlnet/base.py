@@ -24,7 +24,8 @@ from trainer.models.condition import Condition
 from trainer.models.parts.diffusers_classes import diffusers_class
 
 if TYPE_CHECKING:
-    from trainer.models.base import Family, ImageRequest, TextEntry
+    from trainer.models.base import Family, TextEntry
+from trainer.models.request import ImageRequest
 
 Form = Literal["latents", "pixels"]
 KEY = "model.controlnet"

@@ -18,8 +18,8 @@ from tests.support.pictures import make_folder
 from trainer.config.resolve import resolve
 from trainer.data.prepare import prepare
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 

@@ -16,8 +16,8 @@ from tests.support.families import (
 )
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]

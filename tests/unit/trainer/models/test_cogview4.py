@@ -19,8 +19,8 @@ from tests.support.families import (
 )
 from tests.unit.trainer.models.test_forward import Reads
 from trainer.config.resolve import resolve
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 
 SHORT = "a red apple"

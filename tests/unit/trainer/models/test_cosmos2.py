@@ -16,8 +16,8 @@ from tests.support.kinds.cosmos2 import Nobody
 from tests.support.kinds.cosmos2 import build as tiny_cosmos
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.parts.torchvision_shim import InterpolationMode, resize
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 from trainer.validate.metrics import encoder_features
 

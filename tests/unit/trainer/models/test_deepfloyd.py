@@ -21,7 +21,7 @@ from trainer.catalog import family_facts
 from trainer.data.datasets import square_size
 from trainer.data.pixels import read_picture
 from trainer.data.prepare import make_loader
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["A red Apple", "a blue car in the rain"]
 

@@ -18,8 +18,9 @@ from tests.support.kinds.deepfloyd import build as tiny_if
 from tests.support.tiny import save
 from trainer.adapters.build import build_trainable
 from trainer.errors import ConfigError
-from trainer.models.base import Family, ImageRequest
+from trainer.models.base import Family
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]

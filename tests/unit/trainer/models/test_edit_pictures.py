@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tests.support.edits import EDITS, edit_family, picture, whole_pipeline
 from tests.support.families import random_latents, some_sizes
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 SEVERAL = ("edit-v2", "edit-v3")
 SEED = 4

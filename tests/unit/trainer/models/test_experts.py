@@ -18,8 +18,9 @@ from tests.support.kinds.sdxl import build, build_refiner
 from tests.support.tiny import save
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
-from trainer.models.base import Family, ImageRequest
+from trainer.models.base import Family
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 from trainer.models.stretch import Stretch
 from trainer.objective.interval import Interval
 

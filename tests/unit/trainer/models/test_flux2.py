@@ -14,8 +14,8 @@ from tests.support.tiny import save
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.flux2 import LAYERS, fold, image_ids, text_ids, unfold
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 

@@ -22,9 +22,9 @@ from tests.support.families import (
 from tests.support.kinds.flux import build as tiny_flux
 from trainer.adapters.build import build_trainable
 from trainer.catalog.facts import Prediction
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
 from trainer.models.parts.packing import image_ids, pack, unpack
+from trainer.models.request import ImageRequest
 
 
 class Reads(TorchDispatchMode):

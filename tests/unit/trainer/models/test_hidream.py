@@ -15,7 +15,7 @@ from tests.support.kinds.hidream import build as tiny_hidream
 from tests.support.kinds.hidream import call
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 

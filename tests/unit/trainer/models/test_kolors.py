@@ -11,7 +11,7 @@ import torch
 from tests.support.families import random_latents, some_times, tiny_config, tiny_family, told
 from tests.support.kinds.kolors import build as tiny_kolors
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 
 WORDS = "a green tree and a blue car in the rain "

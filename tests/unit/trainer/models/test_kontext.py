@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from tests.support.families import random_latents, some_sizes, tiny_family
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 
 @pytest.fixture

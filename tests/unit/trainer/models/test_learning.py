@@ -15,7 +15,7 @@ from tests.support.families import (
     tiny_family,
     told,
 )
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 from trainer.objective.flow import velocity
 

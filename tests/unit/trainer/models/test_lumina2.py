@@ -15,8 +15,8 @@ from tests.support.families import (
 from tests.support.on_meta import on_meta
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 

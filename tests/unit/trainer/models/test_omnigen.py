@@ -17,10 +17,10 @@ from tests.support.kinds import omnigen as kind
 from tests.support.tiny import save
 from tests.unit.trainer.models.test_forward import Reads
 from trainer.config.resolve import resolve
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
 from trainer.models.parts.omnigen_rope import KnownLengthRope
 from trainer.models.parts.omnigen_tokens import attention, left_padded, positions, token_ids
+from trainer.models.request import ImageRequest
 
 SHORT, LONG = "a red apple", "the quick brown fox jumps over the lazy dog in the rain"
 

@@ -21,8 +21,8 @@ from tests.support.kinds.pixart import build as tiny_pixart
 from trainer.adapters.build import build_trainable
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["a red apple", "a blue car in the rain"]
 

@@ -25,8 +25,9 @@ from trainer.adapters.io import layouts
 from trainer.catalog.families.sana import FACTS
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest, build_family
+from trainer.models.base import build_family
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 
 CAPTIONS = ["A red apple", "a blue car in the rain"]
 

@@ -13,7 +13,7 @@ from trainer.adapters.build import build_trainable
 from trainer.adapters.verify import verify_output
 from trainer.config.resolve import resolve
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
+from trainer.models.request import ImageRequest
 
 
 def request(guidance: float, output_type: str = "latent") -> ImageRequest:

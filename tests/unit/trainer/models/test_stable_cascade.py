@@ -34,7 +34,8 @@ from trainer.config.schema.noise import NoiseConfig
 from trainer.data.batch import Batch
 from trainer.data.prepare import make_loader, prepare
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest, build_family
+from trainer.models.base import build_family
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 from trainer.objective.cosine import CosineObjective, CosineSchedule
 

@@ -24,8 +24,8 @@ from trainer.config.resolve import resolve
 from trainer.config.schema.loss import LossConfig
 from trainer.config.schema.noise import NoiseConfig
 from trainer.errors import ConfigError
-from trainer.models.base import ImageRequest
 from trainer.models.condition import Condition
+from trainer.models.request import ImageRequest
 from trainer.objective.compose import build_objective
 
 CAPTIONS = [

@@ -21,7 +21,8 @@ from trainer.loop.build import assemble
 from trainer.loop.parts import Parts
 from trainer.loop.session import Session
 from trainer.loop.step import optimiser_step
-from trainer.models.base import ImageRequest, build_family
+from trainer.models.base import build_family
+from trainer.models.request import ImageRequest
 from trainer.runs.events import read_events
 from trainer.runs.files import read_json
 from trainer.runs.layout import RunDir
