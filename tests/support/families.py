@@ -15,9 +15,9 @@ from trainer.config.schema.root import JobConfig
 from trainer.models.base import Family, build_family
 from trainer.models.condition import Condition
 
-__all__ = ["IN_COMFYUI", "KINDS", "kind_of", "layouts_of"]
+__all__ = ["IN_COMFYUI", "KINDS", "WITHOUT_BLOCKS", "kind_of", "layouts_of"]
 
-LEVERS = ("flux", "pixart", "sd1x", "sd2x", "sd3", "sdxl")  # that memory levers are tested on
+WITHOUT_BLOCKS = ("deepfloyd", "stable_cascade")  # no class of theirs names repeated blocks
 
 
 def make_tiny(kind: str, out_dir: Path, *, seed: int = 0) -> Path:

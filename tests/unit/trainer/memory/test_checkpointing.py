@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.families import LEVERS
+from tests.support.families import KINDS
 from tests.support.saved import OpCounter
 from tests.support.trained import Trained, trained
 from trainer.memory import checkpointing
@@ -27,7 +27,7 @@ def setting(kind: str, path, **config) -> Trained:
     return made
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("config", MODES, ids=lambda c: "-".join(map(str, c.values())))
 def test_gradients_are_equal_to_the_last_bit(config, kind, tiny_model):
     """In fp32 and under autocast, twice over (blocks are known by then)."""
@@ -38,7 +38,10 @@ def test_gradients_are_equal_to_the_last_bit(config, kind, tiny_model):
         assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+MOST_KEPT = {"deepfloyd": 0.75}  # its blocks are single layers of an U-net: inputs weigh more
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_less_is_kept_the_more_is_computed_again(kind, tiny_model):
     """Activations in place: all > every second block > with attention > inputs > none of them."""
 
@@ -47,7 +50,7 @@ def test_less_is_kept_the_more_is_computed_again(kind, tiny_model):
         return saved_bytes(made.forward, made.family.denoiser.parameters())
 
     everything, layer = kept(), kept(mode="layer")
-    assert layer < 0.6 * everything
+    assert layer < MOST_KEPT.get(kind, 0.6) * everything
     assert layer < kept(mode="layer", interval=2) < everything
     assert kept(mode="offload") < layer
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from tests.support.families import LEVERS
+from tests.support.families import KINDS, WITHOUT_BLOCKS
 from tests.support.trained import trained
 from trainer.config.schema.speed import CompileConfig
 from trainer.errors import ConfigError
@@ -37,15 +37,23 @@ def test_gradients_are_the_same(quant, kind, tiny_model):
     assert counters["stats"]["unique_graphs"] > 0
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in WITHOUT_BLOCKS])
 def test_all_blocks_and_nothing_else(kind, tiny_model):
-    """Every family has blocks to compile; the network around them stays plain."""
+    """Such families have blocks to compile; the network around them stays plain."""
     denoiser = trained(kind, tiny_model(kind)).family.denoiser
     count = compile_blocks(denoiser, CompileConfig(backend="eager"))
     blocks = {block for _, block in repeated_blocks(denoiser)}
     compiled = {m for m in denoiser.modules() if m._compiled_call_impl is not None}
     assert compiled == blocks
     assert count == len(blocks) > 0
+
+
+@pytest.mark.parametrize("kind", WITHOUT_BLOCKS)
+def test_a_family_without_blocks_is_told(kind, tiny_model):
+    """Rather than that nothing of it is compiled."""
+    with pytest.raises(ConfigError) as caught:
+        compile_blocks(trained(kind, tiny_model(kind)).family.denoiser, CompileConfig())
+    assert caught.value.finding.code == "CFG294"
 
 
 def test_settings_reach_the_compiler(monkeypatch):

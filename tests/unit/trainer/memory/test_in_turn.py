@@ -11,7 +11,7 @@ from tests.support.families import diffusers_pipeline, tiny_family
 from trainer.models import load
 
 CAPTIONS = ["a red apple", "a blue car in the rain", "", "a tree", "one more tree"]
-LEVERS = ("flux", "sdxl", "sd3")
+KINDS = ("flux", "sdxl", "sd3")
 
 
 class Watch:
@@ -36,7 +36,7 @@ class Watch:
         return sum(reference() is not None for reference in self._alive)
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_at_a_time_and_the_same_embeddings(kind, tiny_model, monkeypatch):
     """Each encoder is loaded once for three batches, alone, and is gone at the end."""
     together = tiny_family(kind, tiny_model(kind))

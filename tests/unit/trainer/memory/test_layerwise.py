@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.families import LEVERS, tiny_family
+from tests.support.families import KINDS, edge, kind_of, tiny_family
 from trainer.memory import layerwise
 
 
@@ -13,7 +13,7 @@ def hooked(module: torch.nn.Module) -> int:
     return sum(hasattr(m, "_diffusers_hook") for m in module.modules())
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_text_and_latents_are_the_same(kind, tiny_model):
     """Embeddings, latents and pictures equal to the last bit; the hooks are there."""
     settings = {"offload": {"text_encoders": True, "vae": True}}
@@ -24,10 +24,11 @@ def test_text_and_latents_are_the_same(kind, tiny_model):
         assert hooked(plain.modules[name]) == 0
     found, expected = (f.encode_text(["a red apple"])[0] for f in (made, plain))
     assert all(torch.equal(found[key], expected[key]) for key in expected)
-    pixels = torch.rand(1, 3, 32, 32) * 2 - 1
+    pixels = torch.rand(1, 3, edge(kind), edge(kind)) * 2 - 1
     latents = [f.encode_media(pixels, [1]) for f in (made, plain)]
     assert torch.equal(*latents)
-    assert torch.equal(made.decode(latents[0]), plain.decode(latents[0]))
+    if kind_of(kind).decodes:
+        assert torch.equal(made.decode(latents[0]), plain.decode(latents[0]))
 
 
 def test_the_denoiser_is_left_alone(tiny_model):

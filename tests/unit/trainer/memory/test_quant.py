@@ -19,7 +19,7 @@ from trainer.memory import quant, quant_backends
 from trainer.memory.quant import QuantPlan, chosen_layers, quantise
 from trainer.memory.resident import weight_bytes
 
-LEVERS = ("sd1x", "sdxl", "flux")
+KINDS = ("sd1x", "sdxl", "flux")
 BOUNDS = {"int8": 0.01, "fp8": 0.04, "int4": 0.1, "nf4": 0.15}  # relative error of the output
 
 
@@ -27,7 +27,7 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", QUANTS)
 def test_an_adapter_trains_on_a_quantised_base(name, kind, tiny_model):
     """The error of the base is bounded but not zero, its bytes fall, gradients reach only the
@@ -45,7 +45,7 @@ def test_an_adapter_trains_on_a_quantised_base(name, kind, tiny_model):
     assert trainable == set(small.lora.parameters().values())
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", QUANTS)
 def test_resident_bytes_fall(name, kind, tiny_model):
     """By what the converted layers lose; a copy that is kept somewhere would show."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.families import LEVERS, diffusers_pipeline, tiny_family
+from tests.support.families import KINDS, WITHOUT_BLOCKS, diffusers_pipeline, tiny_family
 from tests.support.kinds.flux import build
 from tests.support.tiny import save
 from tests.support.trained import Trained, trained
@@ -14,6 +14,8 @@ from trainer.memory.blocks import repeated_blocks
 from trainer.memory.checkpointing import Checkpointing
 from trainer.memory.resident import weight_bytes
 from trainer.memory.swap import BlockSwap
+
+KEPT = {"lumina2": 2}  # those to the last that the model class does not checkpoint, a refiner
 
 
 class LateCopies:
@@ -74,11 +76,11 @@ def same(found, expected) -> bool:
     )
 
 
-@pytest.mark.parametrize("kind", LEVERS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in WITHOUT_BLOCKS])
 def test_output_and_gradients_are_the_same(kind, tiny_model):
-    """Two steps and a look without gradients between them, all blocks swapped."""
+    """Two steps and a look without gradients between them, all blocks swapped that can be."""
     plain = trained(kind, tiny_model(kind))
-    count = len(repeated_blocks(plain.family.denoiser))
+    count = len(repeated_blocks(plain.family.denoiser)) - KEPT.get(kind, 0)
     made, swap = swapped(kind, tiny_model(kind), count)
     for _ in range(2):
         assert same(made.gradients(), plain.gradients())
@@ -86,6 +88,24 @@ def test_output_and_gradients_are_the_same(kind, tiny_model):
             assert torch.equal(made.forward(), plain.forward())
         assert torch.equal(made.base(), plain.base())
     assert len(swap.slots) == min(2, count)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_one_more_is_refused(kind, tiny_model):
+    """The block that is not checkpointed would meet the weights of another in its backward."""
+    blocks = len(repeated_blocks(trained(kind, tiny_model(kind)).family.denoiser))
+    made, _ = swapped(kind, tiny_model(kind), blocks - KEPT[kind] + 1)
+    with pytest.raises(ConfigError) as caught:
+        made.forward()
+    assert caught.value.finding.code == "CFG289"
+
+
+@pytest.mark.parametrize("kind", WITHOUT_BLOCKS)
+def test_a_family_without_blocks_is_told(kind, tiny_model):
+    """Whatever number was asked for."""
+    with pytest.raises(ConfigError) as caught:
+        tiny_family(kind, tiny_model(kind), "denoiser", compute={"offload": {"blocks": 1}})
+    assert caught.value.finding.code == "CFG290"
 
 
 @pytest.mark.parametrize("quant", [None, "int8-torchao", "int4-quanto", "nf4-bnb"])
