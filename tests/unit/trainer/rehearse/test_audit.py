@@ -9,7 +9,7 @@ import torch
 
 from tests.support.families import KINDS, tiny_config, tiny_family
 from trainer.adapters.build import build_trainable
-from trainer.models import base
+from trainer.models import components
 from trainer.models.base import Family
 from trainer.rehearse import audit
 
@@ -60,7 +60,7 @@ def test_bytes_of_weights(heeded, codes, tiny_model, monkeypatch):
     """Rounding to 8 bits halves the layers of a bf16 base; a rounding that does nothing is told."""
     pytest.importorskip("optimum.quanto")
     if not heeded:
-        monkeypatch.setattr(base, "quantise", lambda *_, **__: None)
+        monkeypatch.setattr(components, "quantise", lambda *_, **__: None)
     compute = {"quant": {"base": "int8-quanto"}}
     config = tiny_config("flux", tiny_model("flux"), compute=compute)
     family = tiny_family("flux", tiny_model("flux"), "denoiser", compute=compute)
