@@ -59,9 +59,6 @@ class Sana(Family):
             max_sequence_length=self.max_tokens,
             complex_human_instruction=instruction,
         )
-        # a batch of texts without one token could not be attended to; Gemma's own tokenizer begins
-        # every text with a token, so this concerns others alone
-        masks[:, 0] |= masks.sum(1) == 0
         return real_tokens(embeds, masks)
 
     def _instruction(self) -> list[str] | None:

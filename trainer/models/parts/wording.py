@@ -27,9 +27,15 @@ def encode_by_wording(
 
 
 def real_tokens(embeds: Tensor, masks: Tensor) -> list[dict[str, Tensor]]:
-    """Entries without the padding behind their texts."""
+    """Entries without the padding behind their texts.
+
+    An empty text of a tokenizer that begins with no token keeps one of padding: a batch of entries
+    without any could not be attended to.
+    """
     entries = []
     for row, mask in zip(embeds.cpu(), masks.cpu().bool(), strict=True):
+        mask = mask.clone()
+        mask[0] |= not mask.any()
         real = int(mask.sum())
         entries.append({"prompt_embeds": row[:real].clone(), "mask": mask[:real].clone()})
     return entries
