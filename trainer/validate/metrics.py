@@ -50,7 +50,7 @@ def encoder_features(vae: Any, pixels: Tensor) -> list[Tensor]:
     encoder = getattr(vae, "encoder", vae)  # it may be nothing but an encoder
     layers = getattr(vae, "style_layers", None) or [encoder.conv_in, *encoder.down_blocks]
     hooks = [layer.register_forward_hook(lambda _m, _i, out: seen.append(out)) for layer in layers]
-    if getattr(layers[0], "weight", pixels).ndim == 5:  # an autoencoder of films
+    if next(layers[0].parameters()).ndim == 5:  # an autoencoder of films
         pixels = pixels[:, :, None]
     try:
         encoder(pixels.to(vae.device, vae.dtype))
