@@ -121,7 +121,7 @@ def explain(
     ),
 ) -> None:
     """Explain a configuration key, or a finding code."""
-    from trainer.findings import CODES
+    from trainer.finding_codes import CODES
 
     if re.fullmatch(r"[A-Z]{3}\d{3}", key.upper()) and key.upper() in CODES:
         code = key.upper()

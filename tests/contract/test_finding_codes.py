@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trainer.findings import CODES
+from trainer.finding_codes import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = re.compile(r'"((?:CFG|DAT|RUN|LOR|ENV|PLN|IMP)\d{3})"')
@@ -15,7 +15,7 @@ def used() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for package in ("trainer", "stdaemon", "sttui"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            if path != ROOT / "trainer" / "findings.py":
+            if path != ROOT / "trainer" / "finding_codes.py":
                 found |= dict.fromkeys(CODE.findall(path.read_text(encoding="utf-8")), path)
     return found
 

@@ -15,7 +15,7 @@ from trainer.config.docstrings import field_docs
 from trainer.config.explain import Explanation, explain
 from trainer.config.keys import Key, leaf_keys
 from trainer.config.schema.root import JobConfig
-from trainer.findings import CODES
+from trainer.finding_codes import CODES
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -81,7 +81,7 @@ def _aliases() -> str:
 def findings_page() -> str:
     """Every code with its paragraph."""
     head = (
-        "# Findings\n\nGenerated from `trainer/findings.py` by `make docs`; do not edit.\n\n"
+        "# Findings\n\nGenerated from `trainer/finding_codes.py` by `make docs`; do not edit.\n\n"
         "Every check reports findings: what, where, why, how to mend it. `stune explain CODE` "
         "prints one entry.\n\n| Code | Meaning |\n|---|---|\n"
     )

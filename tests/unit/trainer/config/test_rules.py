@@ -16,7 +16,8 @@ from tests.unit.trainer.config import (
 )
 from trainer.config import rules
 from trainer.config.resolve import resolve
-from trainer.findings import CODES, Finding
+from trainer.finding_codes import CODES
+from trainer.findings import Finding
 
 SD2 = "model.family = 'sd2x'"
 CASCADE = "model.family = 'stable_cascade'"
