@@ -445,6 +445,7 @@ CODES: dict[str, str] = {
     "RUN011": "The requested device is not available on this machine.",
     "RUN012": "Validation pictures could not be made; training continues.",
     "RUN013": "An optional package that an option needs is not installed.",
+    "RUN014": "The run directory holds checkpoints, and the job says that none is to be continued.",
     "RUN030": "The run directory, or the cache, of a job cannot be written.",
     "RUN031": "A rehearsal saved its state, loaded it again, and found something that differs.",
     "RUN032": "An option that promises an effect changed less than 2 % of what is to be expected: "

@@ -228,6 +228,17 @@ def test_no_whole_checkpoint_left_is_exit_6(server, job):
     assert json.loads((run / "exit.json").read_text())["finding"]["code"] == "RUN004"
 
 
+def test_a_run_that_never_resumes_leaves_another_alone(server, job):
+    """Checkpoints in the directory: refused with code 6 before any work, and all still there."""
+    run = job.parent / "never"
+    never = ["--set", 'checkpoint.resume="never"']
+    assert server.run(job, run, *never, STUNE_FAULT="step.after_backward@9=kill") == -signal.SIGKILL
+    kept = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert server.run(job, run, *never) == 6
+    assert json.loads((run / "exit.json").read_text())["finding"]["code"] == "RUN014"
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == kept
+
+
 CHANGES = {
     "seed": "job.seed=7",
     "batch_size": "train.batch_size=1",

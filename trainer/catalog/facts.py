@@ -120,7 +120,7 @@ class FamilyFacts:
     max_side: int | None = None  # pixels: the denoiser knows no positions beyond
     default_resolution: int = 1024
     guidance: float = 7.5  # usual at validation
-    validation_steps: int = 28
+    validation_steps: int = 28  # usual of its sampler there
     sigma_sampling: str | None = None  # None: discrete uniform times
     shift: float | str | None = None
     sigma_warp: str | None = None  # what follows the sigmoid density; see trainer.objective.flow

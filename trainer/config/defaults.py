@@ -75,6 +75,7 @@ def family_defaults(facts: FamilyFacts) -> dict[str, Any]:
         "noise.sampling": facts.sigma_sampling,
         "noise.shift": facts.shift,
         "validation.guidance": facts.guidance,
+        "validation.steps": facts.validation_steps,
     }
     return {path: value for path, value in values.items() if value is not None}
 

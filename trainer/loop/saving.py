@@ -14,7 +14,9 @@ from trainer.ckpt.load import find_checkpoint, read_checkpoint, read_identity
 from trainer.ckpt.retention import prune
 from trainer.ckpt.save import save_checkpoint
 from trainer.ckpt.state import Progress, TrainingState
-from trainer.errors import TrainerError
+from trainer.ckpt.verify import checkpoints
+from trainer.config.schema.checkpoint import CheckpointConfig
+from trainer.errors import NotResumable, TrainerError
 from trainer.findings import finding
 from trainer.loop.parts import Parts
 from trainer.loop.scalars import ScalarBuffer
@@ -107,6 +109,21 @@ def disk_full(where: Path, error: OSError) -> DiskFull:
             fix="free space or lower checkpoint.keep, then start the same run again",
         )
     )
+
+
+def may_begin(config: CheckpointConfig, session: Session) -> None:
+    """Refuse a run directory with checkpoints where nothing is to be continued, before any work."""
+    root = session.run.checkpoints
+    if config.resume == "never" and checkpoints(root):
+        raise NotResumable(
+            finding(
+                "RUN014",
+                f"{root} holds checkpoints, and this run is never to continue one",
+                where="checkpoint.resume",
+                why="starting over there would mix two runs and write over the first",
+                fix='start in another run directory, or set checkpoint.resume = "auto"',
+            )
+        )
 
 
 def resume(parts: Parts, session: Session, buffer: ScalarBuffer) -> Progress | None:

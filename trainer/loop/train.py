@@ -25,6 +25,7 @@ from trainer.validate.schedule import Validation
 
 def train(session: Session, config) -> int:
     """Run `config` to its end; returns the last step. Raises Preempted after a requested stop."""
+    saving.may_begin(config.checkpoint, session)
     parts = build_parts(config, session)
     session.total = parts.total_steps
     buffer = ScalarBuffer(session, loss_ema=None, samples=0)

@@ -14,7 +14,6 @@ _FF = tuple(
     for stream in ("ff", "ff_context")
     for layer in ("linear_1", "linear_2", "out_projection")
 )
-_SAMPLING = {"validation.steps": 50}
 
 FACTS = FamilyFacts(
     key="auraflow",
@@ -35,13 +34,13 @@ FACTS = FamilyFacts(
     token_limit=768,  # of Pony
     pipeline_class="diffusers.AuraFlowPipeline",
     flavours={
-        "v0.3": Flavour(repo="fal/AuraFlow-v0.3", licence=_LICENCE, defaults=_SAMPLING),
-        "v0.2": Flavour(repo="fal/AuraFlow-v0.2", licence=_LICENCE, defaults=_SAMPLING),
-        "v0.1": Flavour(repo="fal/AuraFlow", licence=_LICENCE, defaults=_SAMPLING),
+        "v0.3": Flavour(repo="fal/AuraFlow-v0.3", licence=_LICENCE),
+        "v0.2": Flavour(repo="fal/AuraFlow-v0.2", licence=_LICENCE),
+        "v0.1": Flavour(repo="fal/AuraFlow", licence=_LICENCE),
         "pony": Flavour(
             repo="purplesmartai/pony-v7-base",
             licence="Pony License",
-            defaults=_SAMPLING | {"model.max_tokens": 768},
+            defaults={"model.max_tokens": 768},
         ),
     },
     default_flavour="v0.3",

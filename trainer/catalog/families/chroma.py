@@ -35,7 +35,6 @@ FACTS = FamilyFacts(
             licence=_LICENCE,
             defaults={
                 "data.defaults.resolution": "512px2",  # the size it was trained at
-                "validation.steps": 35,
             },
         ),
         "hd": Flavour(

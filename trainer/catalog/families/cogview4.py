@@ -31,7 +31,6 @@ FACTS = FamilyFacts(
         "6b": Flavour(
             repo="zai-org/CogView4-6B",
             licence="Apache-2.0",
-            defaults={"validation.steps": 50},
         ),
     },
     default_flavour="6b",

@@ -37,7 +37,6 @@ FACTS = FamilyFacts(
             repo=f"nvidia/Cosmos-Predict2-{size}-Text2Image",
             licence=_LICENCE,
             gated=True,
-            defaults={"validation.steps": 35},
         )
         for size in ("2B", "14B")
     },

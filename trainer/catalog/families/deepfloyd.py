@@ -9,7 +9,6 @@ from typing import Any
 from trainer.catalog.facts import FamilyFacts, Flavour, Prediction, TextEncoderFact
 
 _LICENCE = "DeepFloyd IF License: research only"
-_STEPS = {"validation.steps": 50}  # the sampler adds noise at each, and needs many
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
 _CONVS = ("conv1", "conv2", "conv_shortcut", "time_emb_proj")
 
@@ -20,7 +19,6 @@ def _first(size: str) -> Flavour:
         licence=_LICENCE,
         gated=True,
         conditioning=False,
-        defaults=_STEPS,
     )
 
 
@@ -31,7 +29,7 @@ def _second(size: str) -> Flavour:
         licence=_LICENCE,
         gated=True,
         conditioning=True,
-        defaults=_STEPS | defaults,
+        defaults=defaults,
     )
 
 
@@ -69,7 +67,7 @@ FACTS = FamilyFacts(
     pixel_multiple=8,
     default_resolution=64,
     guidance=7.0,
-    validation_steps=100,
+    validation_steps=50,
     lora_targets={"attention": _ATTENTION, "attention+convs": (*_ATTENTION, *_CONVS)},
     default_targets="attention",
     lycoris_targets={

@@ -27,7 +27,7 @@ def _text(pipeline: str, model: str, tokenizer: str) -> TextEncoderFact:
 
 def _flavour(name: str, licence: str, gated: bool) -> Flavour:
     repo = f"black-forest-labs/FLUX.2-{name}"
-    return Flavour(repo=repo, licence=licence, gated=gated, defaults={"validation.steps": 50})
+    return Flavour(repo=repo, licence=licence, gated=gated)
 
 
 FACTS = FamilyFacts(

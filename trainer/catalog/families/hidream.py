@@ -54,9 +54,7 @@ FACTS = FamilyFacts(
     ),
     pipeline_class="diffusers.HiDreamImagePipeline",
     flavours={
-        "full": Flavour(
-            repo="HiDream-ai/HiDream-I1-Full", licence="MIT", defaults={"validation.steps": 50}
-        ),
+        "full": Flavour(repo="HiDream-ai/HiDream-I1-Full", licence="MIT"),
         "dev": _distilled("Dev", steps=28, shift=6.0),
         "fast": _distilled("Fast", steps=16, shift=3.0),
     },

@@ -34,13 +34,11 @@ FACTS = FamilyFacts(
         "2.0": Flavour(
             repo="Alpha-VLLM/Lumina-Image-2.0",
             licence="Apache-2.0",
-            defaults={"validation.steps": 30},
         ),
         "neta-lumina": Flavour(
             repo="terminusresearch/neta-lumina-v1",
             licence="Fair AI Public License 1.0-SD",
             defaults={
-                "validation.steps": 30,
                 "validation.guidance": 5.0,
                 "model.options.lumina2.system_prompt": _ANIME,
             },

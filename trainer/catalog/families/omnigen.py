@@ -25,11 +25,7 @@ FACTS = FamilyFacts(
         ),
     ),
     pipeline_class="diffusers.OmniGenPipeline",
-    flavours={
-        "v1": Flavour(
-            repo="Shitao/OmniGen-v1-diffusers", licence="MIT", defaults={"validation.steps": 50}
-        )
-    },
+    flavours={"v1": Flavour(repo="Shitao/OmniGen-v1-diffusers", licence="MIT")},
     default_flavour="v1",
     prediction=Prediction.FLOW,
     latent_channels=4,

@@ -44,7 +44,6 @@ FACTS = FamilyFacts(
             repo="stabilityai/stable-diffusion-3.5-medium",
             licence=_COMMUNITY,
             gated=True,
-            defaults={"validation.steps": 40},
         ),
         "large": Flavour(
             repo="stabilityai/stable-diffusion-3.5-large",

@@ -50,9 +50,7 @@ FACTS = FamilyFacts(
     flavours={
         "turbo-ostris-v2": _turbo(2),
         "turbo": _turbo(1),
-        "base": Flavour(
-            repo="Tongyi-MAI/Z-Image", licence=_LICENCE, defaults={"validation.steps": 30}
-        ),
+        "base": Flavour(repo="Tongyi-MAI/Z-Image", licence=_LICENCE),
         # Turbo without its distillation: sampled like the base, trained without an assistant.
         "ostris-de-turbo": Flavour(
             repo=_TURBO,

@@ -17,6 +17,7 @@ class CheckpointConfig(Section):
     keep: int = Field(default=3, ge=1, json_schema_extra=changes("disk"))
     """How many of the newest are kept."""
     resume: Literal["auto", "never"] = Field(default="auto", json_schema_extra=changes("result"))
-    """Continue from the newest whole checkpoint of the run directory, or refuse to."""
+    """`auto` continues from the newest whole checkpoint of the run directory; `never` refuses a
+    directory that has any."""
     allow: list[str] = Field(default_factory=list, json_schema_extra=changes("result"))
     """Identity fields that may differ from the checkpoint."""

@@ -58,6 +58,14 @@ def test_a_flavour_brings_its_own_defaults(tmp_path: Path) -> None:
     assert str(resolved.origin("validation.steps")) == "family flux schnell"
 
 
+def test_pictures_take_the_steps_that_are_usual_for_the_family(tmp_path: Path) -> None:
+    """The fact is the default, not one number for all: 28 for Flux, 50 for AuraFlow."""
+    for family, steps in (("flux", 28), ("auraflow", 50)):
+        resolved = resolve(f"model.family = '{family}'", base_dir=tmp_path, env={})
+        assert resolved.data["validation"]["steps"] == steps
+        assert str(resolved.origin("validation.steps")) == f"family {family}"
+
+
 def test_layers_win_in_order(tmp_path: Path) -> None:
     """Preset < file < environment < command line, each with its place."""
     own_preset("flux/mine", '[model]\nfamily = "flux"\n[train]\nsteps = 1\n[job]\nseed = 1\n')
