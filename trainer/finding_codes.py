@@ -231,7 +231,6 @@ CODES: dict[str, str] = {
     "CFG227": "One other model is to draw two separate parts of the noise levels.",
     "CFG228": "There are so few sampling steps that none lies in the trained noise levels.",
     "CFG229": "A setting about the autoencoder is made for a family that has none.",
-    "CFG250": "ComfyUI itself has no model of the family whose adapter is written for it.",
     "CFG251": "A layer is to be taken of a text encoder that has fewer.",
     "CFG210": "The assistant adapter of a distilled checkpoint cannot be used: it is not there, "
     "cannot be read, or does not fit the model.",

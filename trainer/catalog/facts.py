@@ -131,7 +131,6 @@ class FamilyFacts:
     comfyui_prefix: str | None = None  # of module names there; None: the denoiser slot
     comfyui_names: tuple[tuple[str, str], ...] = ()  # parts of module names that differ there
     comfyui_native: Native | None = None  # where ComfyUI knows the original layers alone
-    in_comfyui: bool = True  # whether it has a model of this family
     diffusers_reads_alpha: bool = True  # whether its loader takes `<module>.alpha` tensors
     control_layers: dict[str, int] = field(default_factory=dict)  # kinds of blocks that a control
     # net copies -> how many it usually does; keys of [model.controlnet]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +89,5 @@ KIND = Kind(
     text=text,
     call=call,
     widest="attention+ffs",
-    comfyui=re.compile(  # ComfyUI has no such model; the names are the transformer's own
-        r"layers\.\d+\.(self_attn\.(to_[qkv]|to_out\.0)|mlp\.(gate_up_proj|down_proj))"
-    ),
+    comfyui=None,
 )

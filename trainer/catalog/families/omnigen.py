@@ -39,5 +39,5 @@ FACTS = FamilyFacts(
     sigma_sampling="sigmoid",
     lora_targets={"attention": _ATTENTION, "attention+ffs": (*_ATTENTION, *_FF)},
     default_targets="attention",
-    in_comfyui=False,
+    layouts=("diffusers",),
 )

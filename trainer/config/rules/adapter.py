@@ -147,22 +147,6 @@ def dropout_leaves_signal(config: JobConfig, facts: FamilyFacts) -> Iterator[Pro
         )
 
 
-def comfyui_knows_the_family(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
-    named = config.model.mode == "adapter" and "comfyui" in (
-        config.adapter.formats or facts.layouts
-    )
-    if named and not facts.in_comfyui:
-        yield Problem(
-            code="CFG250",
-            key="adapter.formats",
-            level="info",
-            message=f"ComfyUI itself has no {facts.display_name}",
-            why="its layout is written all the same, for nodes that are added to it",
-            fix='set adapter.formats = ["diffusers"] for one file',
-            patch={"adapter.formats": ["diffusers"]},
-        )
-
-
 def fused_layers_whole(config: JobConfig, facts: FamilyFacts) -> Iterator[Problem]:
     """Where ComfyUI has one layer for several, its file needs an adapter on each of these."""
     adapter, native = config.adapter, facts.comfyui_native
@@ -202,6 +186,5 @@ RULES = (
     start_exists,
     start_is_one,
     dropout_leaves_signal,
-    comfyui_knows_the_family,
     fused_layers_whole,
 )

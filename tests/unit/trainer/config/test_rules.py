@@ -187,7 +187,6 @@ CASES: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "CFG038": [("adapter.dropout = 0.6", "adapter.dropout = 0.5")],
-    "CFG250": [(OMNIGEN, f"{OMNIGEN}; adapter.formats = ['diffusers']"), (OMNIGEN, FLUX)],
     "CFG040": [("-train.steps", "train.steps = 1")],
     "CFG041": [("train.epochs = 2", "-train.steps; train.epochs = 2")],
     "CFG042": [("schedule.warmup = 100", "schedule.warmup = 20")],
