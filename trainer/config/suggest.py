@@ -21,8 +21,12 @@ def distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
 def _tokens(name: str) -> set[str]:
-    return set(re.split(r"[_.\-\s]+", name.lower())) - {""}
+    return set(re.split(r"[_.\s]+", name)) - {""}
 
 
 def nearest(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
@@ -31,14 +35,15 @@ def nearest(word: str, known: Iterable[str], limit: int = 3) -> list[str]:
     A name that is equal but for case and dashes stands alone; two edits of a very short name
     would leave nothing of it, so at least one letter has to remain.
     """
-    low = word.lower().replace("-", "_")
+    low = _plain(word)
     scored = []
     for name in known:
-        edits = distance(low, name.lower())
-        ours, theirs = _tokens(low), _tokens(name)
+        other = _plain(name)
+        edits = distance(low, other)
+        ours, theirs = _tokens(low), _tokens(other)
         shared = len(ours & theirs) / max(1, len(ours | theirs))
-        ratio = difflib.SequenceMatcher(None, low, name.lower()).ratio()
-        close = edits <= 2 and edits < min(len(low), len(name))
+        ratio = difflib.SequenceMatcher(None, low, other).ratio()
+        close = edits <= 2 and edits < min(len(low), len(other))
         if edits == 0 or close or (edits == 1 and len(low) > 1) or max(shared, ratio) >= 0.8:
             scored.append((edits, -shared, -ratio, name))
     scored.sort()
