@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ TIMESTEPS = 1000  # what the time of pure noise is called by the transformer
 
 class CogView4(Family):
     facts = FACTS
+
+    @cached_property
+    def _rotations(self) -> dict[tuple[Any, ...], tuple[Tensor, Tensor]]:
+        return {}
 
     @property
     def max_tokens(self) -> int:
@@ -83,8 +88,6 @@ class CogView4(Family):
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition) -> Tensor:
         dtype, mask = self.denoiser_dtype, condition.text.get("mask")
         sizes = condition.sizes.float()
-        with torch.device(noisy.device):  # built there, not copied there in every block
-            rotation = self.denoiser.rope(noisy)
         return self.denoiser(
             hidden_states=noisy.to(dtype),
             encoder_hidden_states=condition.text["prompt_embeds"].to(dtype),
@@ -93,9 +96,17 @@ class CogView4(Family):
             crop_coords=sizes[:, 2:4],
             target_size=sizes[:, 4:6],
             attention_kwargs=None if mask is None else {"text_attn_mask": mask.to(torch.int32)},
-            image_rotary_emb=rotation,
+            image_rotary_emb=self._rotation(noisy),
             return_dict=False,
         )[0]
+
+    def _rotation(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotary embeddings [tokens, D] of a size: made once, and there where they are used."""
+        place = (*noisy.shape[-2:], noisy.device)
+        if place not in self._rotations:
+            with torch.device(noisy.device):
+                self._rotations[place] = self.denoiser.rope(noisy)
+        return self._rotations[place]
 
     def _even_time(self, sigma: Tensor, noisy: Tensor) -> Tensor:
         """The time [B] at which sampling has this noise level: the inverse of the shift."""

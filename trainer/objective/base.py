@@ -6,7 +6,7 @@ An objective has three pure parts. `draw` is the only random one and is keyed by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,11 +67,11 @@ class Weighted:
         self.config = loss
         self.element = losses.LOSSES[loss.kind]
 
-    def width(self, fraction: Tensor, noise_to_signal: Tensor) -> Tensor | None:
-        if self.config.kind == "l2":
+    def width(self, fraction: Tensor, noise_to_signal: Callable[[], Tensor]) -> Tensor | None:
+        if self.config.kind == "l2":  # the usual loss has none, and nothing is computed for it
             return None
         huber = self.config.huber
-        return losses.huber_width(huber.schedule, huber.c, fraction, noise_to_signal)
+        return losses.huber_width(huber.schedule, huber.c, fraction, noise_to_signal())
 
     def loss(self, prediction: Tensor, corrupted: Corrupted, mask: Tensor | None = None) -> Tensor:
         difference = prediction.float() - corrupted.target

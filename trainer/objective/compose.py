@@ -91,7 +91,7 @@ class FlowObjective(Weighted):
             time=time,
             target=flow.velocity(latents, noise),
             weight=None,
-            width=self.width(time, time / (1.0 - time).clamp_min(1e-6)),
+            width=self.width(time, lambda: time / (1.0 - time).clamp_min(1e-6)),
         )
 
 
@@ -134,13 +134,14 @@ class DiscreteObjective(Weighted):
         if self.config.snr.gamma is not None:
             ratio = ddpm.snr(self.abar, time)
             weight = ddpm.min_snr_weight(ratio, self.config.snr.gamma, v_prediction=v_prediction)
-        flat = (sigma / signal.clamp_min(1e-6)).flatten()
         return Corrupted(
             noisy=ddpm.add_noise(latents, noise, signal, sigma),
             time=time,
             target=target,
             weight=weight,
-            width=self.width(time / len(self.abar), flat),
+            width=self.width(
+                time / len(self.abar), lambda: (sigma / signal.clamp_min(1e-6)).flatten()
+            ),
         )
 
 

@@ -95,7 +95,7 @@ class CosineObjective(Weighted):
             time=time,
             target=noise,
             weight=self._weight(abar / (1.0 - abar)),
-            width=self.width(time, ((1.0 - abar) / abar).sqrt()),
+            width=self.width(time, lambda: ((1.0 - abar) / abar).sqrt()),
         )
 
     def _weight(self, ratio: Tensor) -> Tensor | None:
