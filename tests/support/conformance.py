@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from trainer.catalog.facts import FamilyFacts
+
 CHECKS: Mapping[str, str] = {
     "text": "cached text equals what the diffusers pipeline encodes",
     "latents": "latents are normalised and come back; a seed per picture",
@@ -26,7 +28,17 @@ CHECKS: Mapping[str, str] = {
     "lycoris": "a LyCORIS adapter trains, is saved and acts again",
     "full": "a whole model trains, is saved and opens as the component",
     "resume": "a run that was cut continues to the same bits",
+    "quantised": "an adapter trains on a base in fewer bits, in each format that the family bears",
+    "controlnet": "a control net starts as nothing, learns to look, and draws in its pipeline",
 }
+
+
+def concerns(check: str, facts: FamilyFacts) -> bool:
+    """Whether a family has what the check is about."""
+    if check == "quantised":
+        return bool(facts.quant_levels)
+    return check != "controlnet" or "controlnet" in facts.supports
+
 
 Result = tuple[str, str, str]  # kind, check, outcome
 

@@ -63,5 +63,6 @@ FACTS = FamilyFacts(
     },
     default_targets="all",
     diffusers_reads_alpha=False,
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

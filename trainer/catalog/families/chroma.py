@@ -68,5 +68,6 @@ FACTS = FamilyFacts(
         "context+ffs": (*_ADDED, *_CONTEXT_FF),
     },
     default_targets="all",
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

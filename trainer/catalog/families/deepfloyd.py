@@ -76,5 +76,6 @@ FACTS = FamilyFacts(
     },
     attention_kernels=False,
     layouts=("diffusers",),  # ComfyUI has no pixel models of this kind
+    quant_levels=frozenset(),
     supports=frozenset({"conditioning"}),
 )

@@ -66,5 +66,6 @@ FACTS = FamilyFacts(
     },
     default_targets="attention",
     diffusers_reads_alpha=False,
+    quant_levels=frozenset({"int8", "fp8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

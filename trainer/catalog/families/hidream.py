@@ -77,5 +77,6 @@ FACTS = FamilyFacts(
     default_targets="attention",
     lycoris_targets={"attention": ("HiDreamAttention",)},
     diffusers_reads_alpha=False,
+    quant_levels=frozenset({"int8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

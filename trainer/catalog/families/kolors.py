@@ -32,6 +32,7 @@ FACTS = replace(
         ),
     },
     default_flavour="1.0",
+    quant_levels=frozenset(),
     supports=frozenset(),
     guidance=5.0,
     validation_steps=50,

@@ -58,4 +58,5 @@ FACTS = FamilyFacts(
         "context": _ADDED,
     },
     default_targets="attention",
+    quant_levels=frozenset({"int8", "fp8"}),
 )

@@ -40,4 +40,5 @@ FACTS = FamilyFacts(
     lora_targets={"attention": _ATTENTION, "attention+ffs": (*_ATTENTION, *_FF)},
     default_targets="attention",
     layouts=("diffusers",),
+    quant_levels=frozenset({"int8", "fp8"}),
 )

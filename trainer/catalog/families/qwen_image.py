@@ -69,5 +69,6 @@ FACTS = FamilyFacts(
     },
     default_targets="attention",
     comfyui_prefix="diffusion_model",
+    quant_levels=frozenset({"int8", "nf4"}),
     supports=frozenset({"max_tokens"}),
 )

@@ -63,6 +63,7 @@ def job(kind: str, model: Path, root: Path, **changes: Any) -> JobConfig:
     return tiny_config(kind, model, **sections | changes, model=mode)
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_a_cut_run_ends_with_the_same_bits(kind, tiny_model, tmp_path, monkeypatch):
     """Weights and moments of the net; it draws; and the folder that is left holds its weights."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.support.families import diffusers_pipeline, tiny_config, tiny_family
 from tests.support.trained import trained
-from trainer.catalog import family_facts
+from trainer.catalog import FAMILIES, family_facts
 from trainer.catalog.quants import QUANTS
 from trainer.config.rules.quant import family_bears_quantisation
 from trainer.errors import ConfigError
@@ -27,8 +27,15 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", QUANTS)
+def formats(kind: str) -> list[str]:
+    """All of them on some kinds, on the others one for each level that they bear."""
+    levels = family_facts(kind).quant_levels
+    first = {QUANTS[name].level: name for name in reversed(QUANTS)}
+    return list(QUANTS) if kind in KINDS else [first[level] for level in sorted(levels)]
+
+
+@pytest.mark.conformance("quantised")
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k in FAMILIES for n in formats(k)])
 def test_an_adapter_trains_on_a_quantised_base(name, kind, tiny_model):
     """The error of the base is bounded but not zero, its bytes fall, gradients reach only the
     adapter and point where those on the full base point."""
@@ -40,7 +47,7 @@ def test_an_adapter_trains_on_a_quantised_base(name, kind, tiny_model):
         found, expected = small.gradients(bf16=bf16), full.gradients()
         assert found.keys() == small.lora.parameters().keys()
         flat = [torch.cat([g[n].flatten() for n in expected]) for g in (found, expected)]
-        assert torch.cosine_similarity(*flat, dim=0) > 0.97
+        assert torch.cosine_similarity(*flat, dim=0) > (0.9 if level == "nf4" else 0.97)
     trainable = {p for p in small.family.denoiser.parameters() if p.requires_grad}
     assert trainable == set(small.lora.parameters().values())
 

@@ -37,6 +37,7 @@ from trainer.models.condition import Condition
 from trainer.objective.compose import build_objective
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_a_new_net_changes_nothing(kind, tiny_model):
     """Bit-equal to the base: one layer that is not zero at the start would show."""
@@ -50,6 +51,7 @@ def test_a_new_net_changes_nothing(kind, tiny_model):
     assert torch.equal(ours, base)
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_building_a_net_leaves_the_base_as_it_was(kind, tiny_model):
     """diffusers writes the net's settings into SD3's configuration; the base must keep its own."""
@@ -58,6 +60,7 @@ def test_building_a_net_leaves_the_base_as_it_was(kind, tiny_model):
     assert dict(family.denoiser.config) == before
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_the_call_is_the_pipelines(kind, tiny_model):
     """Picture, text, times and residuals as in the loop of diffusers' control pipeline."""
@@ -73,6 +76,7 @@ def test_the_call_is_the_pipelines(kind, tiny_model):
             assert (ours - family.forward(noisy, time, told)).abs().max() > 1e-3
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_gradients_are_the_nets_alone_and_nothing_is_read(kind, tiny_model):
     """The base stays frozen, all of the net can learn, and the device is never waited for."""
@@ -115,6 +119,7 @@ class Pair:
         return sum(self.loss(told, step, seed=2).item() for step in range(8)) / 8
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_it_learns_to_look(kind, tiny_model):
     """The loss falls, and with the two pictures exchanged it is higher: the net looks at them."""
@@ -136,6 +141,7 @@ def drawn(width: int, height: int) -> Image.Image:
     return Image.fromarray(values)
 
 
+@pytest.mark.conformance("controlnet")
 @pytest.mark.parametrize("kind", CONTROLLED)
 def test_validation_draws_as_the_whole_pipeline(kind, tiny_model, tmp_path):
     """From cached text and the saved folder: the picture that a user's pipeline draws."""
