@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.full_size import SETTINGS, resident
 from trainer import catalog
 from trainer.config.lint import lint_file
 from trainer.config.load import read_document
@@ -27,7 +28,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "sdxl": 2.57e9,
     "flux": 11.9e9,
     "sd3 medium": 2.47e9,
-    "sd3 large": 8.06e9,
+    "sd3 large": 8.15e9,
     "pixart": 0.91e9,
     "chroma": 8.9e9,
     "auraflow": 6.86e9,
@@ -43,7 +44,7 @@ PARAMETERS = {  # of the denoiser, by family or by flavour
     "kolors": 2.58e9,
     "deepfloyd": 0.4e9,
     "deepfloyd i-xlarge-4.3b": 4.31e9,
-    "omnigen": 3.76e9,
+    "omnigen": 3.87e9,
     "flux2": 3.88e9,
     "flux2 klein-9b": 9.08e9,
     "flux2 dev": 32.22e9,
@@ -165,6 +166,10 @@ def test_weights_gradients_and_states_fit(name: str) -> None:
         own = CONTROL_NETS.get(f"{family} {flavour}") or CONTROL_NETS[family]
         # weights, gradients, two moments: in fp32, or all of it in bf16
         needed = parameters * 2 + own * {"adamw": 16 + 2, "adamw_bf16": 8}[config.optimizer.name]
+    elif config.compute.quant.base is not None:
+        model = f"{family} {flavour}" if f"{family} {flavour}" in SETTINGS else family
+        quant = config.compute.quant
+        needed = resident(model, quant.base, modulation=quant.modulation)
     else:
         needed = parameters * (4 if config.compute.precision.dtype == "fp32" else 2)
     available = (preset_info(name).vram_gb or 0) * 1e9
