@@ -94,7 +94,7 @@ class TrainServer:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=120)  # a busy machine takes its time
 
 
 if __name__ == "__main__":
